@@ -1,0 +1,150 @@
+"""The closed set of edits a fix can be made of, anchored on syntax-tree nodes by kind and position.
+
+An anchor names a node as ``ast`` sees it (class name and span in characters); ``fixes/`` finds the same node in
+libcst. Never anchor on a parenthesised tuple, a generator expression or a parameter: their spans differ there.
+"""
+
+from typing import NamedTuple
+
+
+class Anchor(NamedTuple):
+    """One node of the file: the name of its ``ast`` class and its span (1-based lines, character columns)."""
+
+    kind: str
+    line: int
+    col: int
+    end_line: int
+    end_col: int
+
+
+class ImportRequest(NamedTuple):
+    """A name the changed code needs: ``import module`` when ``name`` is empty, else ``from module import name``."""
+
+    module: str
+    name: str = ""
+
+
+class ReplaceExpr(NamedTuple):
+    """Replace an expression by a template in which ``{0}``, ``{1}`` … stand for other nodes, kept with their comments."""
+
+    anchor: Anchor
+    template: str
+    holes: tuple[Anchor, ...] = ()
+
+
+class RenameName(NamedTuple):
+    """Give a ``Name``, or the last name of an ``Attribute``, a new identifier."""
+
+    anchor: Anchor
+    new: str
+
+
+class SetKeyword(NamedTuple):
+    """Add ``name=value`` to a ``Call``, or replace the value where the keyword exists."""
+
+    anchor: Anchor
+    name: str
+    value: str
+
+
+class RemoveKeyword(NamedTuple):
+    """Remove the keyword argument ``name`` from a ``Call``."""
+
+    anchor: Anchor
+    name: str
+
+
+class RenameKeyword(NamedTuple):
+    """Rename the keyword argument ``old`` of a ``Call`` to ``new``."""
+
+    anchor: Anchor
+    old: str
+    new: str
+
+
+class SwapWithItems(NamedTuple):
+    """Exchange two items (by index) of one ``With`` or ``AsyncWith``."""
+
+    anchor: Anchor
+    first: int
+    second: int
+
+
+class SwapNestedWith(NamedTuple):
+    """``with A: with B: body`` (B is the whole body of A) becomes ``with B: with A: body``."""
+
+    anchor: Anchor
+
+
+class HoistWith(NamedTuple):
+    """``for …: with C: body`` (the ``With`` is the whole loop body) becomes ``with C: for …: body``. Anchors the loop."""
+
+    anchor: Anchor
+
+
+class MoveStatement(NamedTuple):
+    """Move a whole statement directly before (or after) another one, at that one's indentation."""
+
+    statement: Anchor
+    target: Anchor
+    after: bool = False
+
+
+class InsertStatement(NamedTuple):
+    """Insert one statement of source text directly before or after a statement."""
+
+    target: Anchor
+    text: str
+    after: bool = False
+
+
+class DeleteStatement(NamedTuple):
+    """Delete a statement; a block that becomes empty gets ``pass``."""
+
+    anchor: Anchor
+
+
+class WrapStatementsInTry(NamedTuple):
+    """Wrap a run of sibling statements (first to last) in ``try: … finally: <text>``."""
+
+    first: Anchor
+    last: Anchor
+    text: str
+
+
+class MakeAsync(NamedTuple):
+    """Turn a ``For``, ``With`` or comprehension clause (anchored on the statement or comprehension, ``index`` of the
+    clause) into its ``async`` form, or back when ``asynchronous`` is false."""
+
+    anchor: Anchor
+    index: int = 0
+    asynchronous: bool = True
+
+
+class RenameImport(NamedTuple):
+    """In a ``from module import name`` (the ``ImportFrom`` is anchored) take ``name`` from another place instead;
+    the local alias stays the same unless ``new_name`` is to be the local name (``keep_local`` false)."""
+
+    anchor: Anchor
+    name: str
+    new_module: str
+    new_name: str
+    keep_local: bool = True
+
+
+Edit = (
+    ReplaceExpr
+    | RenameName
+    | SetKeyword
+    | RemoveKeyword
+    | RenameKeyword
+    | SwapWithItems
+    | SwapNestedWith
+    | HoistWith
+    | MoveStatement
+    | InsertStatement
+    | DeleteStatement
+    | WrapStatementsInTry
+    | MakeAsync
+    | RenameImport
+)
