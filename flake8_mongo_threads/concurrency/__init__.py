@@ -1,0 +1,1 @@
+"""What runs code elsewhere: tables of spawners, frameworks and job queues. Data, no logic beyond look-up."""

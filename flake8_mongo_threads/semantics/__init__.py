@@ -1,0 +1,1 @@
+"""What the program at hand means: scopes, modules, kinds, calls, contexts and the facts that rules subscribe to."""

@@ -1,0 +1,563 @@
+"""The facts that rules subscribe to: each answers once what several rules would otherwise have to find out.
+
+A fact names nodes of the file being linted, the driver objects involved and the evidence. Facts are computed on demand,
+only when an enabled rule subscribes to their type.
+"""
+
+import ast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flake8_mongo_threads.concurrency import spawners
+from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.calls import Edge
+from flake8_mongo_threads.semantics.contexts import COROUTINE, LOOP, Context
+from flake8_mongo_threads.semantics.inference import CURSORS
+from flake8_mongo_threads.semantics.lifecycle import Build, call_kept, effects, is_kept, thread_local_store, varies_along, varies_in_loop, arguments_of
+from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, keyword, last_name
+from flake8_mongo_threads.semantics.values import Driver, External, Function, Method, Value
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
+
+MAX_BLOCK_DEPTH = 8
+
+
+# ---------------------------------------------------------------------- clients
+
+
+class ClientBuilt:
+    """A client that is built in a context that runs again and again, in this file or through a call that leaves it.
+
+    ``node`` is the place to report: the expression that builds it, or the call, launch or decorator of this file.
+    """
+
+    __slots__ = ("build", "cause", "context", "direct", "flavour", "keeper", "name", "node", "scope", "span", "steps", "varies")
+
+    def __init__(
+        self,
+        module: "Module",
+        node: ast.AST,
+        scope: Scope,
+        build: Build,
+        context: Context,
+        steps: tuple[Step, ...],
+        *,
+        direct: bool,
+        varies: bool,
+        keeper: ast.AST | None = None,
+    ) -> None:
+        self.node = node
+        self.scope = scope
+        self.build = build
+        self.context = context
+        self.steps = steps
+        self.direct = direct
+        self.varies = varies
+        """Whether its arguments depend on the loop variable or the request: one client per deployment."""
+        self.keeper = keeper
+        """The ``threading.local()`` attribute it is stored in, if any."""
+        self.flavour = build.flavour
+        self.name = build.name
+        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else _definition_span(module, node)
+        self.cause = f"client@{self.span.line}:{self.span.col}"
+
+    def told(self, module: "Module") -> str:
+        """The client and where it is built, for a message: ``MongoClient built in 'get_db' (db.py:12)``."""
+        if self.direct:
+            name = self.build.scope.function.name
+            return f"{self.name} built in '{name}'" if name else f"{self.name} built at module level"
+        where = self.build.module.where(self.build.call, module)
+        return f"{self.name} built in '{self.build.scope.function.name}' ({where})"
+
+
+def _definition_span(module: "Module", node: ast.AST) -> Span:
+    """The name in a definition, where a finding about the whole function stands."""
+    line: int = getattr(node, "lineno", 1)
+    col = module.source.char_col(line, getattr(node, "col_offset", 0))
+    name: str = getattr(node, "name", "")
+    if name and line <= len(module.source.lines):
+        at = module.source.lines[line - 1].find(name, col)
+        if at >= 0:
+            return Span(line, at, line, at + len(name))
+    return Span(line, col, line, col + 1)
+
+
+def clients_built(module: "Module") -> list[ClientBuilt]:
+    """Every client built in a loop, thread, task or handler, by this file or through it."""
+    found: list[ClientBuilt] = []
+    for build in module.builds:
+        found.extend(_direct_builds(module, build))
+    for scope, edges in module.calls.edges.items():
+        for edge in edges:
+            if edge.target.module is not module:
+                found.extend(_through_call(module, scope, edge))
+    for work in module.calls.works:
+        for function in work.functions:
+            if function.module is not module:
+                found.extend(_through_work(module, work, function))
+    found.extend(_through_injection(module))
+    return found
+
+
+def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
+    found: list[ClientBuilt] = []
+    keeper = thread_local_store(module, build.call)
+    if keeper is not None:
+        step = module.step(keeper, "stored in a threading.local(): one client for every thread")
+        context = Context(spawners.THREAD, True, keeper, f"every thread (threading.local at line {getattr(keeper, 'lineno', 1)})", (step,), root=build.scope)
+        found.append(ClientBuilt(module, build.call, build.scope, build, context, (module.step(build.call, f"{build.name} is built here"), step), direct=True, varies=False, keeper=keeper))
+        return found
+    if is_kept(module, build):
+        return found
+    here = module.step(build.call, f"{build.name} is built here")
+    loop = repeating_loop(module, build.call)
+    if loop is not None:
+        line = getattr(loop, "lineno", 1)
+        context = Context(LOOP, True, loop, f"the loop at line {line}", (module.step(loop, "this loop repeats it"),), root=build.scope)
+        varies = varies_in_loop(module, build.scope, arguments_of(build.call), loop)
+        found.append(ClientBuilt(module, build.call, build.scope, build, context, (here, *context.steps), direct=True, varies=varies))
+    for context in module.contexts.at(build.scope):
+        if any(call_kept(module, edge) for edge in context.chain if edge.caller.index is module.index):
+            continue
+        varies = varies_along(module, build, context.chain, context.node if context.where == LOOP else None, module)
+        found.append(ClientBuilt(module, build.call, build.scope, build, context, (here, *context.steps), direct=True, varies=varies))
+    return found
+
+
+def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuilt]:
+    """A call of this file that leads to a client built in another."""
+    found: list[ClientBuilt] = []
+    if call_kept(module, edge):
+        return found
+    built = effects(edge.target)
+    if not built:
+        return found
+    loop = repeating_loop(module, edge.node)
+    contexts = module.contexts.at(scope)
+    for effect in built[:1]:
+        call = module.step(edge.node, f"calls '{edge.target.scope.name}'")
+        steps = (call, *effect.steps)
+        if loop is not None:
+            context = Context(LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", (module.step(loop, "this loop repeats it"),), root=scope)
+            varies = varies_along(effect.build.module, effect.build, [edge, *effect.chain], loop, module)
+            found.append(ClientBuilt(module, edge.node, scope, effect.build, context, (*context.steps, *steps), direct=False, varies=varies))
+        for context in contexts:
+            if any(call_kept(module, e) for e in context.chain if e.caller.index is module.index):
+                continue
+            varies = varies_along(effect.build.module, effect.build, [*context.chain, edge, *effect.chain], context.node if context.where == LOOP else None, module)
+            found.append(ClientBuilt(module, edge.node, scope, effect.build, context, (*context.steps, *steps), direct=False, varies=varies))
+    return found
+
+
+def _through_work(module: "Module", work: Work, function: Function) -> list[ClientBuilt]:
+    """Work launched here whose function, in another file, builds a client."""
+    found = []
+    many = work.many or len([w for w in module.calls.works if w.where == work.where and any(f.scope is function.scope for f in w.functions)]) > 1
+    if not many and any(c.many and c.where not in (COROUTINE,) for c in module.contexts.at(work.scope)):
+        many = True
+    for effect in effects(function)[:1]:
+        line = getattr(work.call, "lineno", 1)
+        context = Context(work.where, many, work.call, f"{'every' if many else 'the'} {work.label} started at line {line}", (), root=function.scope, work=work)
+        launch = module.step(work.call, f"launches '{function.scope.name}'")
+        varies = varies_along(effect.build.module, effect.build, list(effect.chain), None, function.module)
+        found.append(ClientBuilt(module, work.call, work.scope, effect.build, context, (launch, *effect.steps), direct=False, varies=varies))
+    return found
+
+
+def _through_injection(module: "Module") -> list[ClientBuilt]:
+    """``Depends(provider)`` where the provider of another file builds a client on each call."""
+    from flake8_mongo_threads.concurrency import frameworks
+    from flake8_mongo_threads.semantics.syntax import argument
+
+    found = []
+    for call, scope, value in module.calls.constructions:
+        if not (isinstance(value, External) and value.path == frameworks.DEPENDS):
+            continue
+        provider = argument(call, 0, "dependency")
+        if provider is None:
+            continue
+        for target in module.values(provider):
+            if isinstance(target, Function) and target.module is not module:
+                for effect in effects(target)[:1]:
+                    step = module.step(call, f"'{target.scope.name}' is a dependency: FastAPI calls it for every request")
+                    handler = frameworks.Handler(frameworks.REQUEST, "dependency")
+                    context = Context(frameworks.REQUEST, True, call, f"dependency '{target.scope.name}'", (step,), root=scope, handler=handler)
+                    varies = varies_along(effect.build.module, effect.build, list(effect.chain), None, target.module)
+                    found.append(ClientBuilt(module, call, scope, effect.build, context, (step, *effect.steps), direct=False, varies=varies))
+    return found
+
+
+# ---------------------------------------------------------------------- operations
+
+
+class Operation:
+    """One call of a driver method, or an iteration that makes a cursor fetch."""
+
+    __slots__ = ("awaited", "call", "implicit", "method", "name", "node", "owner", "scope", "session", "span")
+
+    def __init__(self, module: "Module", node: ast.AST, scope: Scope, method: Method | None, owner: Driver, name: str, implicit: bool) -> None:
+        self.node = node
+        self.call = node if isinstance(node, ast.Call) and not implicit else None
+        self.scope = scope
+        self.method = method
+        self.owner = owner
+        self.name = name
+        self.implicit = implicit
+        """Whether it is the iteration of a cursor (``for``, ``list``, ``next``) rather than a method call."""
+        self.awaited = node in module.index.awaited
+        self.session = keyword(node, "session") if isinstance(node, ast.Call) else None
+        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+
+    @property
+    def io(self) -> bool:
+        """Whether it talks to the server when it runs."""
+        return self.implicit or (self.method is not None and self.method.member.io)
+
+    @property
+    def write(self) -> bool:
+        """Whether it changes data or schema."""
+        return self.method is not None and self.method.member.write
+
+    @property
+    def coroutine(self) -> bool:
+        """Whether calling it only makes an awaitable."""
+        return self.method is not None and self.method.member.coroutine
+
+
+_CONSUMERS = frozenset(
+    ("list", "tuple", "set", "sorted", "sum", "min", "max", "any", "all", "dict", "next", "frozenset", "enumerate", "zip", "map", "filter", "reversed", "deque", "DataFrame", "join")
+)
+_EAGER = frozenset(("list", "tuple", "set", "sorted", "sum", "min", "max", "any", "all", "dict", "next", "frozenset", "deque", "DataFrame"))
+
+
+def operations(module: "Module") -> list[Operation]:
+    """Every operation of this file on driver objects of certain kind, in source order."""
+    found = [Operation(module, call, scope, method, method.owner, method.name, False) for call, scope, method in module.calls.methods]
+    found.extend(iterations(module))
+    found.sort(key=lambda o: (o.span.line, o.span.col, o.implicit))
+    return found
+
+
+def iterations(module: "Module") -> list[Operation]:
+    """Iterations of cursors: ``for`` loops, comprehensions and consuming calls."""
+    found: list[Operation] = []
+    index = module.index
+    for loop, scope in index.loops:
+        if isinstance(loop, ast.For):
+            found.extend(_iteration(module, loop.iter, scope.function, "for"))
+        elif isinstance(loop, COMPREHENSIONS):
+            for generator in loop.generators:  # type: ignore[attr-defined]
+                if not generator.is_async:
+                    found.extend(_iteration(module, generator.iter, scope.function, "comprehension"))
+    for call in index.calls:
+        name = last_name(call.func)
+        if name in _CONSUMERS and call.args and _is_builtin(module, call.func, name):
+            for arg in call.args[:3]:
+                target = arg.value if isinstance(arg, ast.Starred) else arg
+                found.extend(_iteration(module, target, index.scope_of_node[call].function, name))
+    return found
+
+
+def _is_builtin(module: "Module", func: ast.expr, name: str) -> bool:
+    if isinstance(func, ast.Name):
+        return any(isinstance(v, External) and v.path in (f"builtins.{name}", "collections.deque", "pandas.DataFrame") for v in module.values(func))
+    return name == "join" or any(isinstance(v, External) and v.path in ("pandas.DataFrame", "collections.deque") for v in module.values(func))
+
+
+def _iteration(module: "Module", expression: ast.expr, scope: Scope, how: str) -> list[Operation]:
+    owner = module.inference.kind(module, expression)
+    if owner is None or owner.family not in CURSORS:
+        return []
+    return [Operation(module, expression, scope, None, owner, how, True)]
+
+
+# ---------------------------------------------------------------------- blocking
+
+
+class Blocking:
+    """Synchronous driver I/O inside an ``async def``: the operation itself, or a call that leads to one.
+
+    ``operation`` is what blocks, in ``operation_module``; ``node`` the operation or the call inside the coroutine.
+    """
+
+    __slots__ = ("chain", "direct", "node", "operation", "operation_module", "scope", "span", "steps")
+
+    def __init__(
+        self, module: "Module", node: ast.AST, scope: Scope, operation: Operation, operation_module: "Module", chain: tuple[str, ...], steps: tuple[Step, ...]
+    ) -> None:
+        self.node = node
+        self.scope = scope
+        self.operation = operation
+        self.operation_module = operation_module
+        self.chain = chain
+        """The names of the helpers on the way, outermost first; empty when direct."""
+        self.direct = not chain
+        self.steps = steps
+        self.span: Span = operation.span if self.direct else module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+
+
+Blocks = tuple[Operation, "Module", tuple[str, ...], tuple[Step, ...]]
+
+
+def blocks(function: Function, depth: int = 0) -> Blocks | None:
+    """The first synchronous driver operation that running a plain function performs, with the way to it."""
+    module, scope = function.module, function.scope
+    if depth > MAX_BLOCK_DEPTH or scope.is_async:
+        return None
+    if scope.yields:
+        return None
+    result: Blocks | None = module.remember("blocks", scope, lambda: _blocks(module, scope, depth))
+    return result
+
+
+def _blocks(module: "Module", scope: Scope, depth: int) -> Blocks | None:
+    for operation in module.facts(Operation):
+        if operation.scope.function is scope and is_blocking(module, operation):
+            return (operation, module, (), (module.step(operation.node, f"'{operation.name}' blocks until the server answers"),))
+    for edge in module.calls.inside(scope):
+        if edge.target.scope is scope:
+            continue
+        inner = blocks(edge.target, depth + 1)
+        if inner is not None:
+            step = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}'")
+            return (inner[0], inner[1], (edge.target.scope.name, *inner[2]), (step, *inner[3]))
+    return None
+
+
+def is_blocking(module: "Module", operation: Operation) -> bool:
+    """Whether an operation blocks its thread: synchronous driver I/O that is not the closing of something."""
+    if operation.owner.flavour != "sync" or not operation.io:
+        return False
+    if operation.name in ("close", "end_session", "kill_cursors"):
+        return False
+    if operation.implicit:
+        return operation.name in _EAGER or operation.name in ("for", "comprehension") and not _lazy_generator(module, operation)
+    return True
+
+
+def _lazy_generator(module: "Module", operation: Operation) -> bool:
+    """A generator expression over a cursor does nothing until somebody iterates it."""
+    parent = module.index.parents.get(operation.node)
+    owner = module.index.parents.get(parent) if isinstance(parent, ast.comprehension) else None
+    return isinstance(owner, ast.GeneratorExp)
+
+
+def blocking(module: "Module") -> list[Blocking]:
+    """Synchronous driver I/O on the event loop."""
+    found: list[Blocking] = []
+    for operation in module.facts(Operation):
+        scope = operation.scope.function
+        if scope.is_async and is_blocking(module, operation) and operation.node not in module.index.awaited:
+            step = module.step(operation.node, f"'{operation.name}' blocks until the server answers")
+            found.append(Blocking(module, operation.node, scope, operation, module, (), (step,)))
+    for scope, edges in module.calls.edges.items():
+        if not scope.is_async:
+            continue
+        for edge in edges:
+            inner = blocks(edge.target)
+            if inner is None:
+                continue
+            call = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}' on the event loop")
+            found.append(Blocking(module, edge.node, scope, inner[0], inner[1], (edge.target.scope.name, *inner[2]), (call, *inner[3])))
+    return found
+
+
+# ---------------------------------------------------------------------- objects handed to workers
+
+
+class HandOver:
+    """A driver object that was made outside a worker and is used inside it.
+
+    ``how`` is argument, bound (the launched callable is a method of it, or carries it through partial), closure, global
+    or self; ``node`` the expression that brings it in.
+    """
+
+    __slots__ = ("how", "module", "node", "value", "work")
+
+    def __init__(self, module: "Module", work: Work, value: Driver, how: str, node: ast.AST) -> None:
+        self.module = module
+        self.work = work
+        self.value = value
+        self.how = how
+        self.node = node
+
+    @property
+    def shared(self) -> bool:
+        """Whether several runs of this work get the same object: it is not made anew for each of them."""
+        return self.work.many and not fresh_for(self.module, self.value, self.work)
+
+
+def fresh_for(module: "Module", value: Driver, work: Work) -> bool:
+    """Whether the object is made inside the loop that launches the work, so that each run has its own."""
+    if value.site is None or work.loop is None or value.site.module is not module:
+        return False
+    node: ast.AST | None = value.site.node
+    while node is not None:
+        if node is work.loop:
+            return True
+        node = module.index.parents.get(node)
+    return False
+
+
+def hand_overs(module: "Module") -> list[HandOver]:
+    """Every driver object that launched work receives, captures or reaches."""
+    found: list[HandOver] = []
+    for work in module.calls.works:
+        if work.where in (spawners.RUN, spawners.SIGNAL, spawners.FINALIZER, spawners.EXIT, spawners.CALLBACK):
+            continue
+        seen: set[tuple[object, str]] = set()
+        for value, how, node in _reached(module, work):
+            key = (value.key(), how)
+            if key not in seen:
+                seen.add(key)
+                found.append(HandOver(module, work, value, how, node))
+    return found
+
+
+def _reached(module: "Module", work: Work) -> list[tuple[Driver, str, ast.AST]]:
+    found: list[tuple[Driver, str, ast.AST]] = []
+    for expression in work.arguments:
+        found.extend((driver, "argument", expression) for driver in _drivers(module, expression))
+    found.extend(_carried(module, work.target))
+    for function in work.functions:
+        found.extend(captured(function))
+    return found
+
+
+def _drivers(module: "Module", expression: ast.AST) -> list[Driver]:
+    from flake8_mongo_threads.semantics.values import Mapping, Sequence
+
+    found: list[Driver] = []
+    target = expression.value if isinstance(expression, ast.Starred) else expression
+    pending: list[Value] = list(module.values(target))
+    for _ in range(48):
+        if not pending:
+            break
+        value = pending.pop(0)
+        driver = module.inference.as_driver(value)
+        if driver is not None:
+            found.append(driver)
+        elif isinstance(value, Sequence):
+            for element in value.elements[:12]:
+                pending.extend(module.inference.element(element))
+        elif isinstance(value, Mapping):
+            for _, element in value.items[:12]:
+                pending.extend(module.inference.element(element))
+    return found
+
+
+def _carried(module: "Module", target: ast.expr) -> list[tuple[Driver, str, ast.AST]]:
+    """Objects that the callable itself carries: the owner of a bound method, arguments of partial or of a coroutine call."""
+    found: list[tuple[Driver, str, ast.AST]] = []
+    pending: list[ast.AST] = [target]
+    for _ in range(64):
+        if not pending:
+            break
+        node = pending.pop(0)
+        if isinstance(node, ast.Call):
+            for arg in (*node.args, *(k.value for k in node.keywords)):
+                inner = arg.value if isinstance(arg, ast.Starred) else arg
+                found.extend((driver, "argument", inner) for driver in _drivers(module, inner))
+                if isinstance(inner, (ast.Attribute, ast.Lambda)):
+                    pending.append(inner)
+            if isinstance(node.func, ast.Attribute):
+                owner = module.inference.kind(module, node.func.value)
+                if owner is not None:
+                    found.append((owner, "bound", node.func.value))
+        elif isinstance(node, ast.Attribute):
+            owner = module.inference.kind(module, node.value)
+            if owner is not None:
+                found.append((owner, "bound", node.value))
+        elif isinstance(node, COMPREHENSIONS) and not isinstance(node, ast.DictComp):
+            pending.append(node.elt)
+        elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+            pending.extend(node.elts)
+        elif isinstance(node, ast.Starred):
+            pending.append(node.value)
+    return found
+
+
+def captured(function: Function) -> list[tuple[Driver, str, ast.AST]]:
+    """Driver objects that a function reads from its closure, from globals, or from ``self`` when it is a bound method."""
+    module, scope = function.module, function.scope
+    found: list[tuple[Driver, str, ast.AST]] = []
+    index = module.index
+    own = _own_scopes(scope)
+    for name, nodes in index.name_loads.items():
+        if any(name in s.bindings for s in own if s.kind != "module") and name not in scope.globals:
+            continue
+        for node in nodes:
+            if index.scope(node) not in own:
+                continue
+            driver = module.inference.kind(module, node)
+            if driver is not None:
+                how = "global" if _is_global(scope, name) else "closure"
+                found.append((driver, how, node))
+            break
+    positional = scope.positional
+    if scope.cls is not None and positional:
+        receiver = positional[0].arg
+        seen: set[str] = set()
+        for node in index.name_loads.get(receiver, ()):
+            parent = index.parents.get(node)
+            if isinstance(parent, ast.Attribute) and parent.attr not in seen and index.scope(node) in own:
+                driver = module.inference.kind(module, parent)
+                if driver is not None:
+                    seen.add(parent.attr)
+                    found.append((driver, "self", parent))
+    return found
+
+
+def _own_scopes(scope: Scope) -> set[Scope]:
+    """A function's scope with those of the comprehensions and lambdas inside it."""
+    found = {scope}
+    for other in scope.index.scopes:
+        if other.kind in ("comprehension", "lambda") and other.parent in found:
+            found.add(other)
+    return found
+
+
+def _is_global(scope: Scope, name: str) -> bool:
+    current = scope.parent
+    while current is not None:
+        if name in current.bindings:
+            return current.kind == "module"
+        current = current.parent
+    return True
+
+
+# ---------------------------------------------------------------------- the file itself
+
+
+class File:
+    """The file as a whole: for rules about imports and names."""
+
+    __slots__ = ("module",)
+
+    def __init__(self, module: "Module") -> None:
+        self.module = module
+
+
+def whole_file(module: "Module") -> list[File]:
+    """One fact a file."""
+    return [File(module)]
+
+
+def function_of(module: "Module", node: ast.AST) -> ast.AST | None:
+    """The function around a node, or None at module level."""
+    for up in module.index.ancestors(node):
+        if isinstance(up, (*FUNCTIONS, ast.Lambda)):
+            return up
+    return None
+
+
+PRODUCERS: dict[type, Callable[["Module"], list[Any]]] = {
+    ClientBuilt: clients_built,
+    Operation: operations,
+    Blocking: blocking,
+    HandOver: hand_overs,
+    File: whole_file,
+}

@@ -1,0 +1,2025 @@
+"""What an expression can be: demand-driven, memoised, capped inference over the syntax tree.
+
+``values`` answers for any expression. It follows imports into first-party modules, local bindings as far as they reach,
+annotations, returns of functions, arguments of callers, attributes through the method resolution order, containers,
+context managers, awaits and the stores of web frameworks. Every search has a cap, and a cap means unknown.
+"""
+
+import ast
+import builtins
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flake8_mongo_threads.concurrency.names import CACHING_DECORATORS, PROPERTY_DECORATORS, canonical, slot
+from flake8_mongo_threads.driver import kinds, wrappers
+from flake8_mongo_threads.semantics import modules
+from flake8_mongo_threads.semantics.scopes import Binding, Import, Scope, Store
+from flake8_mongo_threads.semantics.syntax import argument, dotted, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.values import (
+    BOTTOM,
+    NOTHING,
+    OPEN,
+    UNKNOWN,
+    UNKNOWN_ONLY,
+    Awaitable,
+    Class,
+    Const,
+    Driver,
+    Element,
+    External,
+    Function,
+    Generator,
+    Instance,
+    Manager,
+    Mapping,
+    Method,
+    ModuleRef,
+    Partial,
+    Sequence,
+    Site,
+    Super,
+    Value,
+    Values,
+    known,
+    union,
+)
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module, Project
+
+MAX_DEPTH = 64
+MAX_HOPS = 14
+MAX_RETURNS = 8
+MAX_CALLERS = 12
+MAX_BASES = 10
+MAX_SIBLINGS = 40
+
+CURSORS = frozenset(("cursor", "command-cursor", "raw-cursor", "change-stream", "grid-out-cursor"))
+CHAIN = {"client": "database", "database": "collection", "collection": "collection"}
+
+_ELEMENT_WRAPPERS = frozenset(
+    ("builtins.list", "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.reversed", "builtins.iter", "builtins.frozenset", "tqdm.tqdm", "tqdm.auto.tqdm", "collections.deque", "itertools.cycle", "itertools.islice", "copy.copy")
+)  # fmt: skip
+_FIRST_ARGUMENT = frozenset(("typing.cast",))
+_RUNS_FIRST = frozenset(("asyncio.to_thread", "anyio.to_thread.run_sync", "fastapi.concurrency.run_in_threadpool", "trio.to_thread.run_sync"))
+_AWAITS_FIRST = frozenset(
+    ("asyncio.create_task", "asyncio.ensure_future", "asyncio.shield", "asyncio.wait_for", "asyncio.AbstractEventLoop().create_task", "asyncio.TaskGroup().create_task", "asyncio.wrap_future")
+)  # fmt: skip
+_RUNS_COROUTINE = frozenset(
+    ("asyncio.run", "asyncio.AbstractEventLoop().run_until_complete", "asyncio.Runner().run", "asgiref.sync.async_to_sync()", "nest_asyncio.run")
+)
+_ANNOTATION_ITER = frozenset(
+    ("typing.List", "typing.Sequence", "typing.Iterable", "typing.Set", "typing.FrozenSet", "typing.Tuple", "typing.Deque", "builtins.list", "builtins.tuple", "builtins.set", "builtins.frozenset", "typing.Collection")
+)  # fmt: skip
+_ANNOTATION_GENERATOR = frozenset(("typing.Generator", "typing.Iterator", "typing.AsyncGenerator", "typing.AsyncIterator", "typing.AsyncIterable"))
+_ANNOTATION_MANAGER = frozenset(
+    ("typing.ContextManager", "typing.AsyncContextManager", "contextlib.AbstractContextManager", "contextlib.AbstractAsyncContextManager")
+)
+_ANNOTATION_TRANSPARENT = frozenset(("typing.Final", "typing.ClassVar", "typing.Required", "typing.NotRequired", "typing.Type", "builtins.type"))
+_ANNOTATION_MAP = frozenset(("typing.Dict", "typing.Mapping", "builtins.dict", "typing.DefaultDict", "collections.defaultdict", "typing.MutableMapping", "typing.OrderedDict"))
+
+
+class Inference:
+    """The inference of one analysis."""
+
+    def __init__(self, project: "Project") -> None:
+        self.project = project
+        self.depth = 0
+        self.hops = 0
+        self.active: set[object] = set()
+        self._factories = {(f.module, f.name): (f.family, f.flavour) for f in project.config.factories}
+
+    # ------------------------------------------------------------------ expressions
+
+    def values(self, module: "Module", node: ast.AST | None, scope: Scope | None = None) -> Values:
+        """The alternatives of an expression; never raises, never empty at the outermost call."""
+        if node is None:
+            return UNKNOWN_ONLY
+        found = module.memo.get(node)
+        if found is not None:
+            return found
+        handler = _HANDLERS.get(type(node))
+        if handler is None:
+            return UNKNOWN_ONLY
+        if self.depth >= MAX_DEPTH:
+            return UNKNOWN_ONLY
+        if node in self.active:
+            return BOTTOM
+        self.active.add(node)
+        self.depth += 1
+        try:
+            result = handler(self, module, node, scope if scope is not None else module.index.scope(node))
+        except RecursionError:
+            result = UNKNOWN_ONLY
+        finally:
+            self.depth -= 1
+            self.active.discard(node)
+        if result or not self.active:
+            result = result or UNKNOWN_ONLY
+            module.memo[node] = result
+        return result
+
+    def kind(self, module: "Module", node: ast.AST | None) -> Driver | None:
+        """The driver object an expression certainly is: every known alternative agrees on family and flavour."""
+        return self.agreed(self.values(module, node))
+
+    def agreed(self, values: Values) -> Driver | None:
+        """The driver object a value set certainly is, or None."""
+        found: Driver | None = None
+        for value in known(values):
+            driver = self.as_driver(value)
+            if driver is None or (found is not None and driver.kind != found.kind):
+                return None
+            if found is None:
+                found = driver
+        return found
+
+    def as_driver(self, value: Value) -> Driver | None:
+        """A value as a driver object: itself, or an object of a class of the program that inherits from a driver class."""
+        if isinstance(value, Driver):
+            return value
+        if isinstance(value, Instance):
+            kind = self.driver_base(value.cls)
+            if kind is not None:
+                return Driver(kind[0], kind[1], value.site)
+        return None
+
+    def method(self, module: "Module", node: ast.AST) -> Method | None:
+        """The driver method that a callee certainly is, whatever object of that kind it is bound to."""
+        found: Method | None = None
+        for value in known(self.values(module, node)):
+            if not isinstance(value, Method):
+                return None
+            if found is not None and (value.owner.kind != found.owner.kind or value.name != found.name):
+                return None
+            found = found or value
+        return found
+
+    # names -------------------------------------------------------------
+
+    def _name(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        return self.lookup(module, scope, node.id, node)  # type: ignore[attr-defined]
+
+    def lookup(self, module: "Module", scope: Scope, name: str, use: ast.AST | None) -> Values:
+        """What a name means in a scope; with ``use``, only the bindings that reach it."""
+        current: Scope | None = scope
+        own = scope.function
+        while current is not None:
+            if current.kind != "class" or current is own:
+                bindings = current.bindings.get(name)
+                if bindings and not (name in current.globals and current.kind != "module"):
+                    if use is not None and current.function is own and current.kind != "comprehension":
+                        bindings = current.index.reaching(current, name, use)
+                    return self.join(module, bindings)
+            current = current.parent
+        found = self._star(module, name)
+        if found:
+            return found
+        if hasattr(builtins, name):
+            return (External("builtins." + name),)
+        return UNKNOWN_ONLY
+
+    def _star(self, module: "Module", name: str) -> Values:
+        for what, scope in module.index.imports:
+            if what.name == "*" and scope.kind == "module":
+                target = self.project.find(module, what.module, what.level)
+                if target is not None:
+                    if name in target.index.module_scope.bindings:
+                        return self.export(target, name)
+                    inner = self._star(target, name) if ("star", id(target)) not in self.active else BOTTOM
+                    if inner:
+                        return inner
+                elif what.level == 0 and kinds.class_kind(what.module + "." + name) is not None:
+                    return (External(canonical(what.module + "." + name)),)
+        return BOTTOM
+
+    def join(self, module: "Module", bindings: list[Binding]) -> Values:
+        """The union of what bindings give."""
+        if len(bindings) > MAX_RETURNS:
+            interesting = [b for b in bindings if b.how != "del"][: MAX_RETURNS * 2]
+            return union(*(self.binding(module, b) for b in interesting))
+        return union(*(self.binding(module, b) for b in bindings if b.how != "del"))
+
+    def binding(self, module: "Module", binding: Binding) -> Values:
+        """What one binding gives."""
+        how = binding.how
+        if how == "import":
+            return self.imported(module, binding)
+        if how == "def":
+            scope = module.index.bodies.get(binding.node)
+            return (Function(module, scope),) if scope is not None else UNKNOWN_ONLY
+        if how == "class":
+            scope = module.index.bodies.get(binding.node)
+            return (Class(module, scope),) if scope is not None else UNKNOWN_ONLY
+        if how == "param":
+            return self.parameter(module, binding)
+        if how == "assign":
+            return self.unpack(self.values(module, binding.value, self._hint(module, binding)), binding.path)
+        if how == "ann":
+            return self._annotated(module, binding.annotation, binding.value, binding.scope)
+        if how == "for":
+            return self.unpack(self.iterate(module, binding.value, self.values(module, binding.value)), binding.path)
+        if how == "with":
+            return self.unpack(self.enter(self.values(module, binding.value), self._with_is_async(module, binding.value)), binding.path)
+        return UNKNOWN_ONLY
+
+    @staticmethod
+    def _hint(module: "Module", binding: Binding) -> Scope | None:
+        return binding.scope if binding.value is not None and binding.value not in module.index.parents else None
+
+    @staticmethod
+    def _with_is_async(module: "Module", item: ast.AST | None) -> bool:
+        parent = module.index.parents.get(item) if item is not None else None
+        return isinstance(module.index.parents.get(parent) if parent is not None else None, ast.AsyncWith)
+
+    def _annotated(self, module: "Module", annotation: ast.expr | None, value: ast.expr | None, scope: Scope) -> Values:
+        by_value = self.values(module, value) if value is not None else BOTTOM
+        if known(by_value) and UNKNOWN not in by_value and not all(isinstance(v, External) for v in known(by_value)):
+            return by_value
+        by_annotation = self.annotation(module, annotation, scope)
+        if known(by_annotation) and UNKNOWN not in by_annotation:
+            return by_annotation
+        return by_value or by_annotation or UNKNOWN_ONLY
+
+    # imports -----------------------------------------------------------
+
+    def imported(self, module: "Module", binding: Binding) -> Values:
+        """What an import statement binds."""
+        alias = binding.node
+        statement = binding.value
+        if not isinstance(alias, ast.alias):
+            return UNKNOWN_ONLY
+        if isinstance(statement, ast.Import):
+            name = alias.name if alias.asname else alias.name.partition(".")[0]
+            target = self.project.find(module, name, 0)
+            if target is not None:
+                return (ModuleRef(target),)
+            if self._namespace(module, name):
+                return (External("namespace:" + name),)
+            return (External(canonical(name)),)
+        if isinstance(statement, ast.ImportFrom):
+            return self.from_import(module, Import(statement.module or "", alias.name, statement.level, alias, statement))
+        return UNKNOWN_ONLY
+
+    @staticmethod
+    def _namespace(module: "Module", name: str) -> bool:
+        if name.partition(".")[0] in modules.EXTERNAL_ROOTS:
+            return False
+        relative = name.replace(".", os.sep)
+        return any(os.path.isdir(os.path.join(root, relative)) for root in module.roots)
+
+    def from_import(self, module: "Module", what: Import) -> Values:
+        """What ``from x import y`` gives."""
+        declared = self._declared(what.module, what.name)
+        if declared is not None:
+            return declared
+        path = self.project.locate(module, what.module, what.level)
+        if path:
+            target = self.project.load(path, module)
+            if target is None:
+                return UNKNOWN_ONLY
+            if target is module:
+                found = module.index.module_scope.bindings.get(what.name, [])
+                others = [b for b in found if b.how != "import"]
+                return self.join(module, others) if others else self._submodule(module, what)
+            if what.name in target.index.module_scope.bindings or self._star(target, what.name):
+                return self.export(target, what.name)
+            return self._submodule(module, what)
+        submodule = self._submodule(module, what)
+        if submodule is not UNKNOWN_ONLY:
+            return submodule
+        if what.level:
+            return UNKNOWN_ONLY
+        return (External(canonical(f"{what.module}.{what.name}")),)
+
+    def _submodule(self, module: "Module", what: Import) -> Values:
+        name = f"{what.module}.{what.name}" if what.module else what.name
+        target = self.project.find(module, name, what.level)
+        return (ModuleRef(target),) if target is not None else UNKNOWN_ONLY
+
+    def _declared(self, module_name: str, name: str) -> Values | None:
+        kind = self._factories.get((module_name, name))
+        if kind is None:
+            return None
+        return (External(f"declared:{kind[0]}:{kind[1]}"),)
+
+    def export(self, module: "Module", name: str) -> Values:
+        """What a module's global name can be, as another module sees it."""
+        key = ("export", id(module), name)
+        if key in self.active:
+            return BOTTOM
+        if self.hops >= MAX_HOPS:
+            return UNKNOWN_ONLY
+        declared = self._declared(module.name, name)
+        if declared is not None:
+            return declared
+        self.active.add(key)
+        self.hops += 1
+        try:
+            bindings = module.index.module_scope.bindings.get(name)
+            if bindings:
+                return self.join(module, bindings)
+            return self._star(module, name) or UNKNOWN_ONLY
+        finally:
+            self.hops -= 1
+            self.active.discard(key)
+
+    # parameters --------------------------------------------------------
+
+    def parameter(self, module: "Module", binding: Binding) -> Values:
+        """What callers, annotations, defaults and frameworks put into a parameter."""
+        arg = binding.node
+        scope = binding.scope
+        if not isinstance(arg, ast.arg):
+            return UNKNOWN_ONLY
+        key = ("param", arg)
+        if key in self.active:
+            return BOTTOM
+        self.active.add(key)
+        try:
+            return self._parameter(module, scope, arg)
+        finally:
+            self.active.discard(key)
+
+    def _parameter(self, module: "Module", scope: Scope, arg: ast.arg) -> Values:
+        node = scope.node
+        arguments = node.args  # type: ignore[attr-defined]
+        if arg is arguments.vararg or arg is arguments.kwarg:
+            return (OPEN,)
+        cls = scope.cls
+        positional = scope.positional
+        if cls is not None and positional and arg is positional[0] and "builtins.staticmethod" not in self.decorators(module, scope):
+            owner = Class(module, cls)
+            if "builtins.classmethod" in self.decorators(module, scope) or scope.name in ("__new__", "__init_subclass__", "__class_getitem__"):
+                return (owner,)
+            return (Instance(owner),)
+        if arg.annotation is not None:
+            found = self.annotation(module, arg.annotation, scope.parent or scope)
+            if known(found) and UNKNOWN not in found and not all(isinstance(v, External) and v.path.startswith(("builtins.", "typing.")) for v in known(found)):
+                return found
+        default = self._default(scope, arg)
+        if default is not None:
+            injected = self._depends(module, default, scope.parent or scope)
+            if injected is not None:
+                return injected
+        fixture = self._fixture(module, scope, arg)
+        if fixture is not None:
+            return fixture
+        supplied = self._supplied(module, scope, arg)
+        if supplied is not None:
+            return supplied
+        parts: list[Values] = []
+        if default is not None:
+            value = self.values(module, default)
+            if known(value):
+                parts.append(value)
+        parts.extend(self._from_callers(module, scope, arg))
+        result = union(*parts) if parts else BOTTOM
+        return result if result else (OPEN,)
+
+    @staticmethod
+    def _default(scope: Scope, arg: ast.arg) -> ast.expr | None:
+        arguments = scope.node.args  # type: ignore[attr-defined]
+        positional = [*arguments.posonlyargs, *arguments.args]
+        offset = len(positional) - len(arguments.defaults)
+        for position, candidate in enumerate(positional):
+            if candidate is arg:
+                return arguments.defaults[position - offset] if position >= offset else None
+        for candidate, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=False):
+            if candidate is arg:
+                return value  # type: ignore[no-any-return]
+        return None
+
+    def _depends(self, module: "Module", node: ast.expr, scope: Scope) -> Values | None:
+        """The value that ``Depends(provider)`` injects, or None when the expression is no dependency."""
+        if not isinstance(node, ast.Call):
+            return None
+        callee = self.values(module, node.func, scope)
+        if not any(isinstance(v, External) and v.path == "fastapi.Depends" for v in callee):
+            return None
+        provider = argument(node, 0, "dependency")
+        if provider is None:
+            return None
+        return self.provided(module, provider, scope)
+
+    def provided(self, module: "Module", provider: ast.expr, scope: Scope | None = None) -> Values:
+        """What a dependency provider gives to those who depend on it: returns awaited, generators entered."""
+        results = []
+        for value in self.values(module, provider, scope):
+            result = self.invoke(value, None, module)
+            results.append(self._settled(result))
+        return union(*results) if results else UNKNOWN_ONLY
+
+    def _settled(self, values: Values) -> Values:
+        parts: list[Values] = []
+        for value in values:
+            if isinstance(value, (Awaitable, Generator, Manager)):
+                parts.append(value.values)
+            else:
+                parts.append((value,))
+        return union(*parts) if parts else UNKNOWN_ONLY
+
+    def _fixture(self, module: "Module", scope: Scope, arg: ast.arg) -> Values | None:
+        """The value of a pytest fixture for a parameter of a test or of another fixture."""
+        if not scope.name.startswith("test") and not self.is_fixture(module, scope):
+            return None
+        for home in self._fixture_homes(module):
+            for binding in home.index.module_scope.bindings.get(arg.arg, ()):
+                target = home.index.bodies.get(binding.node) if binding.how == "def" else None
+                if target is not None and target is not scope and self.is_fixture(home, target):
+                    return self._settled(self.invoke(Function(home, target), None, module))
+        if scope.cls is not None:
+            for binding in scope.cls.bindings.get(arg.arg, ()):
+                target = module.index.bodies.get(binding.node) if binding.how == "def" else None
+                if target is not None and target is not scope and self.is_fixture(module, target):
+                    return self._settled(self.invoke(Function(module, target, Instance(Class(module, scope.cls))), None, module))
+        return None
+
+    def _fixture_homes(self, module: "Module") -> list["Module"]:
+        homes = [module]
+        folder = os.path.dirname(module.location)
+        for _ in range(4):
+            path = os.path.join(folder, "conftest.py")
+            if path != module.location and os.path.isfile(path):
+                found = self.project.load(path, module)
+                if found is not None:
+                    homes.append(found)
+            if folder in module.roots[:1]:
+                break
+            folder = os.path.dirname(folder)
+        return homes
+
+    def is_fixture(self, module: "Module", scope: Scope) -> bool:
+        """Whether a function is a pytest fixture."""
+        return any(d.startswith(("pytest.fixture", "pytest_asyncio.fixture")) for d in self.decorators(module, scope))
+
+    def _supplied(self, module: "Module", scope: Scope, arg: ast.arg) -> Values | None:
+        """What a framework hands to a handler's parameter that has no annotation: the request object."""
+        if arg.arg not in ("request", "req", "ctx", "context", "update"):
+            return None
+        from flake8_mongo_threads.concurrency.frameworks import request_type
+
+        for value in self._handler_paths(module, scope):
+            path = request_type(value, arg.arg)
+            if path:
+                return (External(path),)
+        return None
+
+    def _handler_paths(self, module: "Module", scope: Scope) -> list[str]:
+        found = sorted(self.decorators(module, scope))
+        if scope.cls is not None:
+            found.extend(sorted(base + "()" for base in self.external_bases(Class(module, scope.cls))))
+        if not found and scope.parent is not None and scope.parent.kind == "module":
+            for reference in module.index.name_loads.get(scope.name, ())[:MAX_CALLERS]:
+                parent = module.index.parents.get(reference)
+                if isinstance(parent, ast.Call) and parent.func is not reference:
+                    found.extend(v.path for v in self.values(module, parent.func) if isinstance(v, External))
+        return found
+
+    def _from_callers(self, module: "Module", scope: Scope, arg: ast.arg) -> list[Values]:
+        """What visible callers hand over: direct calls, instantiation, partial, spawns and callbacks."""
+        if self.hops >= MAX_HOPS:
+            return [UNKNOWN_ONLY]
+        self.hops += 1
+        try:
+            parts: list[Values] = []
+            seen = 0
+            for home, reference in self._references(module, scope):
+                seen += 1
+                if seen > MAX_CALLERS * 2 or len(parts) > MAX_CALLERS:
+                    break
+                value = self._handed(home, reference, scope, arg)
+                if value is not None and value:
+                    parts.append(value)
+            return parts
+        finally:
+            self.hops -= 1
+
+    def _references(self, module: "Module", scope: Scope) -> list[tuple["Module", ast.AST]]:
+        """Expressions that name a function (or the class it initialises), in the modules loaded so far."""
+        names: list[str] = [scope.name]
+        init = scope.cls is not None and scope.name in ("__init__", "__new__", "__call__", "__post_init__")
+        if init and scope.cls is not None:
+            names = [scope.cls.name, *self._subclass_names(module, scope.cls)]
+        elif scope.kind == "lambda":
+            return [(module, scope.node)]
+        found: list[tuple[Module, ast.AST]] = []
+        for home in list(self.project.order):
+            for name in names:
+                found.extend((home, n) for n in home.index.name_loads.get(name, ()))
+                found.extend((home, n) for n in home.index.attribute_loads.get(name, ()))
+            if init and home is module:
+                found.extend((home, n) for n in home.index.attribute_loads.get(scope.name, ()))
+        return found
+
+    @staticmethod
+    def _subclass_names(module: "Module", cls: Scope) -> list[str]:
+        return [other.name for other in module.index.classes if any(last_name(base) == cls.name for base in other.node.bases)]  # type: ignore[attr-defined]
+
+    def _handed(self, home: "Module", reference: ast.AST, scope: Scope, arg: ast.arg) -> Values | None:
+        parent = home.index.parents.get(reference)
+        while isinstance(parent, ast.Subscript) and parent.value is reference:
+            reference, parent = parent, home.index.parents.get(parent)
+        if isinstance(parent, ast.keyword):
+            call = home.index.parents.get(parent)
+            if isinstance(call, ast.Call) and self._names(home, reference, scope) is not None:
+                return self._through(home, call, reference, scope, arg)
+            return None
+        if not isinstance(parent, ast.Call):
+            return None
+        bound = self._names(home, reference, scope)
+        if bound is None:
+            return None
+        if parent.func is reference:
+            expression = self.argument_for(parent, scope, arg, skip_first=bound)
+            return self.values(home, expression) if expression is not None else None
+        return self._through(home, parent, reference, scope, arg)
+
+    def _names(self, home: "Module", reference: ast.AST, scope: Scope) -> bool | None:
+        """Whether an expression means this function: None if not, else whether its first parameter is already bound."""
+        if scope.kind == "lambda":
+            return False
+        for value in self.values(home, reference):
+            if isinstance(value, Function) and value.scope is scope:
+                static = "builtins.staticmethod" in self.decorators(value.module, scope)
+                return scope.cls is not None and not static and value.receiver is not None
+            if isinstance(value, Class) and scope.name in ("__init__", "__new__", "__post_init__"):
+                for _, cls in self.resolution_order(value):
+                    if scope.name in cls.bindings:
+                        if any(home_scope is scope for home_scope in self.definitions(cls, scope.name)):
+                            return True
+                        break
+            if isinstance(value, Instance) and scope.name == "__call__" and scope.cls is value.cls.scope:
+                return True
+        return None
+
+    @staticmethod
+    def definitions(cls: Scope, name: str) -> list[Scope]:
+        """The functions that a class body defines under a name."""
+        bodies = cls.index.bodies
+        return [bodies[b.node] for b in cls.bindings.get(name, ()) if b.how == "def" and b.node in bodies]
+
+    @staticmethod
+    def argument_for(call: ast.Call, scope: Scope, arg: ast.arg, *, skip_first: bool, offset: int = 0) -> ast.expr | None:
+        """The expression a call hands to a parameter; ``offset`` arguments of the call belong to somebody else."""
+        for item in call.keywords:
+            if item.arg == arg.arg:
+                return item.value
+        positional = scope.positional
+        for position, candidate in enumerate(positional[1:] if skip_first else positional):
+            if candidate is arg:
+                return argument(call, position + offset)
+        return None
+
+    def _through(self, home: "Module", call: ast.Call, reference: ast.AST, scope: Scope, arg: ast.arg) -> Values | None:
+        """What a call that receives the function as a callback will put into its parameter."""
+        from flake8_mongo_threads.semantics.spawns import delivered
+
+        bound = False
+        for value in self.values(home, reference):
+            if isinstance(value, Function) and value.scope is scope:
+                bound = scope.cls is not None and value.receiver is not None
+        positional = scope.positional[1:] if bound else scope.positional
+        position = next((i for i, candidate in enumerate(positional) if candidate is arg), None)
+        return delivered(self, home, call, reference, position, arg.arg)
+
+    # annotations -------------------------------------------------------
+
+    def annotation(self, module: "Module", node: ast.AST | None, scope: Scope, depth: int = 0) -> Values:
+        """What an object annotated with an expression is."""
+        if node is None or depth > 8:
+            return UNKNOWN_ONLY
+        if isinstance(node, ast.Constant):
+            if node.value is None:
+                return (NOTHING,)
+            if isinstance(node.value, str):
+                try:
+                    parsed = ast.parse(node.value.strip(), mode="eval").body
+                except (SyntaxError, ValueError, RecursionError, MemoryError):
+                    return UNKNOWN_ONLY
+                return self.annotation(module, parsed, scope, depth + 1)
+            return UNKNOWN_ONLY
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            return union(self.annotation(module, node.left, scope, depth + 1), self.annotation(module, node.right, scope, depth + 1))
+        if isinstance(node, ast.Subscript):
+            return self._generic(module, node, scope, depth)
+        return self._instances(module, self.values(module, node, scope), scope, depth)
+
+    def _instances(self, module: "Module", values: Values, scope: Scope, depth: int) -> Values:
+        parts: list[Values] = []
+        for value in values:
+            if isinstance(value, Class):
+                parts.append((Instance(value),))
+            elif isinstance(value, External):
+                parts.append(self._alias(module, value, scope, depth) or (self.instance(value.path, None),))
+            elif isinstance(value, (Sequence, Mapping, Generator, Manager)):
+                parts.append((value,))
+            else:
+                parts.append(UNKNOWN_ONLY)
+        return union(*parts) if parts else UNKNOWN_ONLY
+
+    def _alias(self, module: "Module", value: External, scope: Scope, depth: int) -> Values | None:
+        """``NewType("Db", Database)`` and annotated aliases kept as values."""
+        if value.site is not None and value.path in ("typing.NewType()", "typing_extensions.NewType()") and isinstance(value.site.node, ast.Call):
+            return self.annotation(value.site.module, argument(value.site.node, 1), value.site.module.index.scope(value.site.node), depth + 1)
+        if value.site is not None and isinstance(value.site.node, ast.Subscript):
+            return self._generic(value.site.module, value.site.node, value.site.module.index.scope(value.site.node), depth + 1)
+        if value.site is not None and isinstance(value.site.node, ast.BinOp):
+            return self.annotation(value.site.module, value.site.node, value.site.module.index.scope(value.site.node), depth + 1)
+        return None
+
+    def _generic(self, module: "Module", node: ast.Subscript, scope: Scope, depth: int) -> Values:
+        bases = self.values(module, node.value, scope)
+        inner = node.slice
+        parts = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
+        for base in bases:
+            path = base.path if isinstance(base, External) else ""
+            if path in ("typing.Optional", "typing.Union"):
+                return union(*(self.annotation(module, part, scope, depth + 1) for part in parts[:6]))
+            if path == "typing.Annotated" and parts:
+                for extra in parts[1:]:
+                    injected = self._depends(module, extra, scope)
+                    if injected is not None and known(injected) and UNKNOWN not in injected:
+                        return injected
+                return self.annotation(module, parts[0], scope, depth + 1)
+            if path in _ANNOTATION_TRANSPARENT:
+                return self.annotation(module, parts[0], scope, depth + 1)
+            if path in _ANNOTATION_ITER:
+                element = Element(module, scope, None, self.annotation(module, parts[0], scope, depth + 1))
+                return (Sequence((element,), Site(module, node), many=True),)
+            if path in _ANNOTATION_GENERATOR:
+                return (Generator(self.annotation(module, parts[0], scope, depth + 1), Site(module, node)),)
+            if path in _ANNOTATION_MANAGER:
+                return (Manager(self.annotation(module, parts[0], scope, depth + 1), Site(module, node)),)
+            if path in _ANNOTATION_MAP and len(parts) > 1:
+                element = Element(module, scope, None, self.annotation(module, parts[1], scope, depth + 1))
+                return (Mapping(((None, element),), Site(module, node)),)
+            if path in ("typing.Awaitable", "typing.Coroutine"):
+                return (Awaitable(self.annotation(module, parts[-1], scope, depth + 1), "coroutine", Site(module, node)),)
+            if path == "typing.Callable":
+                return UNKNOWN_ONLY
+        return self._instances(module, bases, scope, depth)
+
+    def instance(self, path: str, site: Site | None) -> Value:
+        """An object of an external class: a driver object where the class is the driver's."""
+        path = canonical(path)
+        if path.startswith("declared:"):
+            _, family, flavour = path.split(":")
+            return Driver(family, flavour, site)
+        kind = kinds.class_kind(path) or wrappers.CLASSES.get(path)
+        if kind is not None:
+            return Driver(kind[0], kind[1], site)
+        return External(canonical(path + "()"), site)
+
+    # attributes --------------------------------------------------------
+
+    def _attribute(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        base = self.values(module, node.value, scope)  # type: ignore[attr-defined]
+        return union(*(self.attribute(value, node.attr, node, module) for value in base)) if base else BOTTOM  # type: ignore[attr-defined]
+
+    def attribute(self, value: Value, name: str, node: ast.AST | None, module: "Module") -> Values:  # noqa: C901, PLR0911, PLR0912 - one case a kind of value
+        """What an attribute of a value is; ``node`` is the expression that reads it."""
+        if value is OPEN:
+            return (OPEN,)
+        if isinstance(value, Driver):
+            return self.member(value, name, node, module)
+        if isinstance(value, ModuleRef):
+            target = value.module
+            if name in target.index.module_scope.bindings:
+                return self.export(target, name)
+            submodule = self.project.find(target, name, 1) if target.package_file else None
+            if submodule is not None:
+                return (ModuleRef(submodule),)
+            return self._star(target, name) or UNKNOWN_ONLY
+        if isinstance(value, Instance):
+            return self.instance_attribute(value, name, node, module)
+        if isinstance(value, Class):
+            return self.class_attribute(value, name, node, module)
+        if isinstance(value, Super):
+            return self._super_attribute(value, name, node, module)
+        if isinstance(value, External):
+            return self._external_attribute(value, name, node, module)
+        if isinstance(value, Awaitable) and name == "result":
+            return (Function_result(value),)
+        if isinstance(value, Function) and node is not None:
+            return self._function_attribute(value, name, module)
+        return UNKNOWN_ONLY
+
+    def member(self, owner: Driver, name: str, node: ast.AST | None, module: "Module") -> Values:
+        """A member of a driver object: a method, a property, or by ``__getattr__`` a database or collection."""
+        found = kinds.member(owner.family, owner.flavour, name)
+        site = Site(module, node) if node is not None else owner.site
+        if found is None:
+            child = CHAIN.get(owner.family)
+            if child is None or name.startswith("_"):
+                return UNKNOWN_ONLY
+            full = f"{owner.name}.{name}" if owner.family == "collection" else name
+            return (Driver(child, owner.flavour, site, owner, full),)
+        if not found.is_property:
+            return (Method(owner, name, found),)
+        result = self._member_result(owner, name, found.result, site)
+        if found.coroutine:
+            return (Awaitable(result, "coroutine", site, Method(owner, name, found)),)
+        return result
+
+    def _member_result(self, owner: Driver, name: str, result: str, site: Site | None) -> Values:
+        if not result or result in ("options",):
+            return UNKNOWN_ONLY
+        if result == "self":
+            return (owner,)
+        if result == "documents":
+            document = Driver("document", owner.flavour, site, owner)
+            return (Sequence((Element(site.module, None, None, (document,)),), site, many=True),) if site is not None else UNKNOWN_ONLY
+        known_parent = owner.root(result) if result in ("client", "database", "collection") and result != CHAIN.get(owner.family) else None
+        if known_parent is not None:
+            return (known_parent,)
+        parent: Driver | None = owner
+        if result in ("client", "database") and owner.family not in ("client",):
+            parent = owner.root("client")
+        return (Driver(result, owner.flavour, site, parent),)
+
+    def _function_attribute(self, value: Function, name: str, module: "Module") -> Values:
+        """Attributes put on a function by its decorator: Celery's ``delay`` and kin, or the function wrapped."""
+        decorators = self.decorators(value.module, value.scope)
+        if name in ("__wrapped__", "fn", "func"):
+            return (value,)
+        for decorator in sorted(decorators):
+            return (External(f"{decorator}.{name}", Site(value.module, value.scope.node)),)
+        for store in self._stores(module, name):
+            base = self.values(module, store.target.value)
+            if any(isinstance(v, Function) and v.scope is value.scope for v in base):
+                return self.stored(module, store)
+        return UNKNOWN_ONLY
+
+    def _super_attribute(self, value: Super, name: str, node: ast.AST | None, module: "Module") -> Values:
+        order = self.resolution_order(value.cls)[1:]
+        for home, cls in order:
+            if name in cls.bindings:
+                return self._class_binding(home, cls, name, value.receiver, node, module)
+        kind = self.driver_base(value.cls)
+        if kind is not None and isinstance(value.receiver, Instance):
+            return self.member(Driver(kind[0], kind[1], value.receiver.site), name, node, module)
+        for base in self.external_bases(value.cls):
+            return (External(canonical(f"{base}().{name}")),)
+        return UNKNOWN_ONLY
+
+    def resolution_order(self, cls: Class) -> list[tuple["Module", Scope]]:
+        """First-party classes from the class upwards, depth first and without repeats (a close stand-in for the C3 order)."""
+        found: list[tuple[Module, Scope]] = []
+        pending = [cls]
+        while pending and len(found) < MAX_BASES:
+            current = pending.pop(0)
+            if any(scope is current.scope for _, scope in found):
+                continue
+            found.append((current.module, current.scope))
+            bases = []
+            for base in current.scope.node.bases:  # type: ignore[attr-defined]
+                target = base.value if isinstance(base, ast.Subscript) else base
+                bases.extend(v for v in self.values(current.module, target) if isinstance(v, Class))
+            pending = bases + pending
+        return found
+
+    def external_bases(self, cls: Class) -> list[str]:
+        """Paths of the external classes among a class's bases, nearest first; calls such as ``with_metaclass`` give none."""
+        found: list[str] = []
+        for home, scope in self.resolution_order(cls):
+            for base in scope.node.bases:  # type: ignore[attr-defined]
+                target = base.value if isinstance(base, ast.Subscript) else base
+                for value in self.values(home, target):
+                    if isinstance(value, External) and value.path not in found:
+                        found.append(value.path)
+        return found
+
+    def driver_base(self, cls: Class) -> tuple[str, str] | None:
+        """Family and flavour when a class of the program inherits from a driver class."""
+        for path in self.external_bases(cls):
+            kind = kinds.class_kind(path) or wrappers.CLASSES.get(path)
+            if kind is not None:
+                return kind
+        return None
+
+    def _opaque_base(self, cls: Class) -> bool:
+        """Whether some base cannot be read, so that an attribute we do not find may exist all the same."""
+        for home, scope in self.resolution_order(cls):
+            for base in scope.node.bases:  # type: ignore[attr-defined]
+                target = base.value if isinstance(base, ast.Subscript) else base
+                if UNKNOWN in self.values(home, target):
+                    return True
+        return False
+
+    def _stores(self, module: "Module", name: str) -> list[Store]:
+        return module.index.attribute_stores.get(name, [])
+
+    def stored(self, module: "Module", store: Store) -> Values:
+        """What an attribute or item assignment puts there."""
+        if store.how == "ann":
+            return self._annotated(module, store.annotation, store.value, store.scope)
+        if store.value is None or store.how == "aug":
+            return UNKNOWN_ONLY
+        value = self.values(module, store.value)
+        if store.how == "for":
+            value = self.iterate(module, store.value, value)
+        elif store.how == "with":
+            value = self.enter(value, self._with_is_async(module, store.value))
+        return self.unpack(value, store.path)
+
+    def instance_attribute(self, value: Instance, name: str, node: ast.AST | None, module: "Module") -> Values:
+        """An attribute of an object of the program: set anywhere in its classes, defined by them, or a driver member."""
+        key = ("attribute", id(value.cls.scope), name)
+        if key in self.active:
+            return BOTTOM
+        if self.hops >= MAX_HOPS:
+            return UNKNOWN_ONLY
+        self.active.add(key)
+        self.hops += 1
+        try:
+            return self._instance_attribute(value, name, node, module)
+        finally:
+            self.hops -= 1
+            self.active.discard(key)
+
+    def _instance_attribute(self, value: Instance, name: str, node: ast.AST | None, module: "Module") -> Values:
+        parts: list[Values] = []
+        order = self.resolution_order(value.cls)
+        for home, cls in order:
+            if name in cls.bindings:
+                parts.append(self._class_binding(home, cls, name, value, node, module))
+                methods = any(b.how == "def" for b in cls.bindings[name])
+                if methods:
+                    break
+        set_here = [v for home, cls in order for v in self._self_stores(home, cls, name)]
+        parts.extend(set_here[: MAX_RETURNS + 4])
+        if not parts:
+            parts.extend(self._outside_stores(module, value, name))
+        result = union(*parts) if parts else BOTTOM
+        if result:
+            return result
+        if node is not None and not set_here:
+            subclass = self._from_subclasses(value, name, node, module)
+            if subclass:
+                return subclass
+        kind = self.driver_base(value.cls)
+        if kind is not None:
+            return self.member(Driver(kind[0], kind[1], value.site), name, node, module)
+        if any(name in cls.bindings for _, cls in order):
+            return UNKNOWN_ONLY
+        for home, cls in order:
+            if "__getattr__" in cls.bindings:
+                return self._delegated(home, cls, value, name, node, module)
+        bases = self.external_bases(value.cls)
+        for base in bases:
+            handed = wrappers.ATTRIBUTES.get((base, name))
+            if handed is not None:
+                return (Driver(handed[0], handed[1], value.site),)
+        if bases and not self._opaque_base(value.cls):
+            return (External(canonical(f"{bases[0]}().{name}"), value.site),) if len(bases) == 1 else tuple(External(canonical(f"{b}().{name}"), value.site) for b in bases[:3])
+        return UNKNOWN_ONLY
+
+    def _from_subclasses(self, value: Instance, name: str, node: ast.AST, module: "Module") -> Values:
+        """A mixin or base reads what only its subclasses set: the union over the subclasses of the same file."""
+        parts: list[Values] = []
+        for other in value.cls.module.index.classes:
+            if any(last_name(b) == value.cls.scope.name for b in other.node.bases):  # type: ignore[attr-defined]
+                if name in other.bindings:
+                    parts.append(self._class_binding(value.cls.module, other, name, Instance(Class(value.cls.module, other)), node, module))
+                parts.extend(self._self_stores(value.cls.module, other, name))
+        return union(*parts) if parts and len(parts) <= MAX_RETURNS else BOTTOM
+
+    def _delegated(self, home: "Module", cls: Scope, value: Instance, name: str, node: ast.AST | None, module: "Module") -> Values:
+        """A ``__getattr__`` of the form ``return getattr(self._client, name)`` hands over to another object."""
+        for definition in self.definitions(cls, "__getattr__"):
+            if len(definition.returns) != 1:
+                continue
+            returned = definition.returns[0]
+            if isinstance(returned, ast.Call) and isinstance(returned.func, ast.Name) and returned.func.id == "getattr" and len(returned.args) >= 2:
+                target = self.agreed(self.values(home, returned.args[0]))
+                if target is not None:
+                    return self.member(target, name, node, module)
+        return UNKNOWN_ONLY
+
+    def _self_stores(self, home: "Module", cls: Scope, name: str) -> list[Values]:
+        """What methods of a class assign to ``self.name``."""
+        found = []
+        for store in self._stores(home, name):
+            owner = store.scope.function
+            while owner.kind in ("lambda", "comprehension") and owner.parent is not None:
+                owner = owner.parent
+            method = owner
+            while method.cls is not cls and method.parent is not None and method.parent.kind != "module":
+                method = method.parent
+            if method.cls is not cls or not isinstance(store.target.value, ast.Name):
+                continue
+            positional = method.positional
+            if positional and store.target.value.id == positional[0].arg:
+                found.append(self.stored(home, store))
+        return [v for v in found if v]
+
+    def _outside_stores(self, module: "Module", value: Instance, name: str) -> list[Values]:
+        """What code outside the class assigns to the attribute of such an object."""
+        found: list[Values] = []
+        for home in list(self.project.order):
+            for store in self._stores(home, name)[:MAX_CALLERS]:
+                base = store.target.value
+                if isinstance(base, ast.Name) and base.id == "self":
+                    continue
+                for candidate in self.values(home, base):
+                    if (isinstance(candidate, Instance) and candidate.cls.scope is value.cls.scope) or (
+                        isinstance(candidate, Class) and candidate.scope is value.cls.scope
+                    ):
+                        found.append(self.stored(home, store))
+                        break
+        del module
+        return [v for v in found if v]
+
+    def class_attribute(self, value: Class, name: str, node: ast.AST | None, module: "Module") -> Values:
+        """An attribute read on a class: its own or an inherited binding, or what ``cls.name = …`` stores."""
+        parts: list[Values] = []
+        order = self.resolution_order(value)
+        for home, cls in order:
+            if name in cls.bindings:
+                parts.append(self._class_binding(home, cls, name, value, node, module))
+                break
+        for home, cls in order:
+            for store in self._stores(home, name)[:MAX_CALLERS]:
+                base = store.target.value
+                if isinstance(base, ast.Name) and any(isinstance(v, Class) and v.scope is cls for v in self.values(home, base)):
+                    parts.append(self.stored(home, store))
+        if not parts:
+            parts.extend(self._outside_stores(module, Instance(value), name))
+        result = union(*parts) if parts else BOTTOM
+        if result:
+            return result
+        bases = self.external_bases(value)
+        for base in bases:
+            handed = wrappers.CALLS.get(f"{base}.{name}")
+            if handed is not None:
+                return (External(f"{base}.{name}"),)
+        kind = self.driver_base(value)
+        if kind is not None:
+            return UNKNOWN_ONLY
+        return (External(f"{bases[0]}.{name}"),) if bases and not self._opaque_base(value) else UNKNOWN_ONLY
+
+    def _class_binding(self, home: "Module", cls: Scope, name: str, receiver: Value, node: ast.AST | None, module: "Module") -> Values:
+        parts: list[Values] = []
+        for binding in cls.bindings[name]:
+            if binding.how != "def":
+                if binding.how == "ann" and binding.value is None:
+                    parts.append(self.annotation(home, binding.annotation, cls))
+                elif isinstance(binding.value, ast.Call) and any(
+                    isinstance(v, External) and v.path in ("dataclasses.field", "attr.ib", "attrs.field", "attr.attrib", "pydantic.Field") for v in self.values(home, binding.value.func)
+                ):
+                    parts.append(self._field(home, cls, binding))
+                else:
+                    parts.append(self.binding(home, binding))
+                continue
+            scope = home.index.bodies.get(binding.node)
+            if scope is None:
+                continue
+            decorators = self.decorators(home, scope)
+            if decorators & PROPERTY_DECORATORS:
+                parts.append(self._read_property(home, scope, receiver, node, module))
+            elif "builtins.staticmethod" in decorators:
+                parts.append((Function(home, scope),))
+            elif any(d.endswith((".setter", ".deleter", ".getter")) for d in decorators) or any(
+                isinstance(d, ast.Attribute) and d.attr in ("setter", "deleter") for d in scope.decorators
+            ):
+                continue
+            else:
+                bound = receiver
+                if "builtins.classmethod" in decorators and isinstance(receiver, Instance):
+                    bound = receiver.cls
+                unbound = isinstance(receiver, Class) and "builtins.classmethod" not in decorators
+                parts.append((Function(home, scope, None if unbound else bound),))
+        return union(*parts) if parts else UNKNOWN_ONLY
+
+    def _field(self, home: "Module", cls: Scope, binding: Binding) -> Values:
+        call = binding.value
+        if isinstance(call, ast.Call):
+            factory = keyword(call, "default_factory") or keyword(call, "factory")
+            if factory is not None:
+                return union(*(self.invoke(v, call, home) for v in self.values(home, factory)))
+            default = keyword(call, "default")
+            if default is not None:
+                found = self.values(home, default)
+                if known(found):
+                    return found
+        return self.annotation(home, binding.annotation, cls)
+
+    def _read_property(self, home: "Module", scope: Scope, receiver: Value, node: ast.AST | None, module: "Module") -> Values:
+        del node, module
+        function = Function(home, scope, receiver)
+        result = self.returned(function)
+        if scope.is_async:
+            return (Awaitable(result, "coroutine", None, function),)
+        return result
+
+    # external objects --------------------------------------------------
+
+    def _external_attribute(self, value: External, name: str, node: ast.AST | None, module: "Module") -> Values:
+        if value.path.startswith("namespace:"):
+            full = value.path[len("namespace:") :] + "." + name
+            target = self.project.find(module, full, 0)
+            if target is not None:
+                return (ModuleRef(target),)
+            return (External("namespace:" + full),) if self._namespace(module, full) else UNKNOWN_ONLY
+        path = canonical(f"{value.path}.{name}")
+        handed = wrappers.ATTRIBUTES.get((value.path[:-2], name)) if value.path.endswith("()") else None
+        if handed is not None:
+            return (Driver(handed[0], handed[1], value.site),)
+        if "()" in path or slot(path):
+            stored = self._from_store(path, name, module)
+            if stored:
+                return stored
+        if value.path == "threading.local()":
+            found = [self.stored(home, s) for home in self.project.order for s in self._stores(home, name) if any(isinstance(v, External) and v.path == "threading.local()" for v in self.values(home, s.target.value))]
+            if found:
+                return union(*found)
+        del node
+        return (External(path, value.site),)
+
+    def _from_store(self, path: str, name: str, module: "Module") -> Values:
+        """What the program puts into an attribute of an application, a request or another external object."""
+        key = ("store", path)
+        if key in self.active or self.hops >= MAX_HOPS:
+            return BOTTOM
+        self.active.add(key)
+        self.hops += 1
+        try:
+            wanted = slot(path) or path
+            found: list[Values] = []
+            for home in list(self.project.order):
+                found.extend(self._matching_stores(home, name, wanted))
+            if not found and slot(path):
+                for home in self.siblings(module, (f".{name} =", f".{name}: ", f".{name}=")):
+                    found.extend(self._matching_stores(home, name, wanted))
+            found = [v for v in found if v]
+            return union(*found) if found else BOTTOM
+        finally:
+            self.hops -= 1
+            self.active.discard(key)
+
+    def _matching_stores(self, home: "Module", name: str, wanted: str) -> list[Values]:
+        found = []
+        for store in self._stores(home, name)[:MAX_CALLERS]:
+            for base in self.values(home, store.target.value):
+                base_path = self._external_path(base)
+                if base_path:
+                    full = canonical(f"{base_path}.{name}")
+                    if (slot(full) or full) == wanted:
+                        found.append(self.stored(home, store))
+                        break
+        return found
+
+    def _external_path(self, value: Value) -> str:
+        if isinstance(value, External):
+            return value.path
+        if isinstance(value, Instance):
+            bases = self.external_bases(value.cls)
+            return bases[0] + "()" if bases else ""
+        return ""
+
+    def siblings(self, module: "Module", needles: tuple[str, ...]) -> list["Module"]:
+        """Modules near this one (its folder, and the folders up to the project's top) whose text has one of ``needles``."""
+        found: list[Module] = []
+        folder = os.path.dirname(module.location)
+        looked = 0
+        for _ in range(4):
+            try:
+                names = sorted(n for n in os.listdir(folder) if n.endswith(".py"))
+            except OSError:
+                break
+            for name in names:
+                path = os.path.join(folder, name)
+                if path in self.project.loaded or looked >= MAX_SIBLINGS:
+                    continue
+                looked += 1
+                parsed = modules.read(path)
+                if parsed is not None and any(needle in parsed.text for needle in needles):
+                    loaded = self.project.load(path, module)
+                    if loaded is not None:
+                        found.append(loaded)
+            if folder in module.roots[:1] and not os.path.isfile(os.path.join(folder, "__init__.py")):
+                break
+            up = os.path.dirname(folder)
+            if up == folder or looked >= MAX_SIBLINGS or not any(r == up or up.startswith(r) for r in module.roots):
+                break
+            folder = up
+        return found
+
+    # subscripts --------------------------------------------------------
+
+    def _subscript(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        base = self.values(module, node.value, scope)  # type: ignore[attr-defined]
+        index = node.slice  # type: ignore[attr-defined]
+        parts: list[Values] = []
+        for value in base:
+            if value is OPEN:
+                parts.append((OPEN,))
+            elif isinstance(value, Driver) or (isinstance(value, Instance) and self.driver_base(value.cls) is not None and not self._has(value.cls, "__getitem__")):
+                driver = self.as_driver(value)
+                if driver is not None:
+                    parts.append(self._driver_item(driver, module, node, index))
+            elif isinstance(value, (Sequence, Mapping)):
+                parts.append(self._item(module, node, value, index))
+            elif isinstance(value, (Class, External)):
+                parts.append(self._external_item(module, node, value, index))
+            elif isinstance(value, Instance):
+                parts.append(self.invoke_named(value, "__getitem__", module))
+            else:
+                parts.append(UNKNOWN_ONLY)
+        return union(*parts) if parts else BOTTOM
+
+    def _has(self, cls: Class, name: str) -> bool:
+        return any(name in scope.bindings for _, scope in self.resolution_order(cls))
+
+    def _driver_item(self, value: Driver, module: "Module", node: ast.AST, index: ast.AST) -> Values:
+        child = CHAIN.get(value.family)
+        if child is None:
+            if value.family in CURSORS:
+                return (value,) if isinstance(index, ast.Slice) else (Driver("document", value.flavour, Site(module, node), value),)
+            return UNKNOWN_ONLY
+        names = [v.value for v in self.values(module, index) if isinstance(v, Const) and isinstance(v.value, str)]
+        name = names[0] if len(names) == 1 else ""
+        if value.family == "collection":
+            name = f"{value.name}.{name}" if name else ""
+        return (Driver(child, value.flavour, Site(module, node), value, name),)
+
+    def _item(self, module: "Module", node: ast.AST, value: Sequence | Mapping, index: ast.AST) -> Values:
+        wanted: object = None
+        certain = False
+        if isinstance(index, ast.Slice):
+            return (value,)
+        for candidate in self.values(module, index):
+            if isinstance(candidate, Const):
+                wanted, certain = candidate.value, True
+        entries = self.entries(module, node.value, value)  # type: ignore[attr-defined]
+        if isinstance(value, Sequence):
+            if certain and value.exact and isinstance(wanted, int) and -len(value.elements) <= wanted < len(value.elements):
+                return self.element(value.elements[wanted])
+            return union(*(self.element(e) for _, e in entries)) if entries else UNKNOWN_ONLY
+        if certain:
+            exact = [e for k, e in entries if k == wanted and k is not None]
+            loose = [e for k, e in entries if k is None]
+            chosen = exact or loose
+            return union(*(self.element(e) for e in chosen)) if chosen else UNKNOWN_ONLY
+        return union(*(self.element(e) for _, e in entries)) if entries else UNKNOWN_ONLY
+
+    def entries(self, module: "Module", expression: ast.AST, value: Sequence | Mapping) -> list[tuple[object, Element]]:
+        """The elements of a container with their constant keys: those of the literal and those put in later."""
+        found: list[tuple[object, Element]] = []
+        if isinstance(value, Sequence):
+            found.extend(enumerate(value.elements))
+        else:
+            found.extend(value.items)
+        home = value.site.module if value.site is not None else module
+        for place, where in ((expression, module), (self._home_expression(value), home)):
+            key = path_key(place) if place is not None else ""
+            if not key:
+                continue
+            own = where.index.scope(place) if place in where.index.parents else None
+            found.extend(self._added(where, key, own))
+            if where is module and home is module:
+                break
+        return found[:24]
+
+    @staticmethod
+    def _home_expression(value: Sequence | Mapping) -> ast.AST | None:
+        """The target that the container's own literal is assigned to."""
+        if value.site is None:
+            return None
+        parent = value.site.module.index.parents.get(value.site.node)
+        if isinstance(parent, ast.Assign) and len(parent.targets) == 1:
+            return parent.targets[0]
+        if isinstance(parent, ast.AnnAssign):
+            return parent.target
+        return None
+
+    def _added(self, module: "Module", key: str, scope: Scope | None) -> list[tuple[object, Element]]:
+        found: list[tuple[object, Element]] = []
+        tail = key.rpartition(".")[2]
+        for name, calls in module.index.mutations.items():
+            for call, where in calls:
+                func = call.func
+                if not isinstance(func, ast.Attribute) or last_name(func.value) != tail or path_key(func.value) != key or not self._same_place(key, scope, where):
+                    continue
+                if name in ("append", "add", "appendleft", "put", "put_nowait") and call.args:
+                    found.append((None, Element(module, where, call.args[0])))
+                elif name == "insert" and len(call.args) > 1:
+                    found.append((None, Element(module, where, call.args[1])))
+                elif name == "setdefault" and len(call.args) > 1:
+                    found.append((self._constant(module, call.args[0]), Element(module, where, call.args[1])))
+                elif name in ("extend", "update") and call.args:
+                    for value in self.values(module, call.args[0]):
+                        if isinstance(value, Sequence):
+                            found.extend((None, e) for e in value.elements)
+                        elif isinstance(value, Mapping):
+                            found.extend(value.items)
+        for store in module.index.item_stores:
+            target = store.target
+            if isinstance(target, ast.Subscript) and last_name(target.value) == tail and path_key(target.value) == key and self._same_place(key, scope, store.scope) and store.value is not None and store.how in ("assign", "ann"):
+                found.append((self._constant(module, target.slice), Element(module, store.scope, store.value)))
+        return found
+
+    @staticmethod
+    def _same_place(key: str, scope: Scope | None, where: Scope) -> bool:
+        """Whether a path means the same variable in two scopes: attributes of self in one class, closures, globals."""
+        if scope is None:
+            return True
+        head = key.partition(".")[0].partition("[")[0]
+        if head == "self" or head == "cls":
+            return _class_of(scope) is _class_of(where)
+
+        def owner(start: Scope) -> Scope:
+            current: Scope | None = start
+            while current is not None:
+                if head in current.bindings and head not in current.globals:
+                    return current
+                current = current.parent
+            return start.index.module_scope
+
+        return owner(scope) is owner(where)
+
+    def _constant(self, module: "Module", node: ast.AST) -> object:
+        found = [v.value for v in self.values(module, node) if isinstance(v, Const)]
+        return found[0] if len(found) == 1 else None
+
+    def _external_item(self, module: "Module", node: ast.AST, value: Class | External, index: ast.AST) -> Values:
+        if isinstance(value, Class):
+            return (value,)
+        if "()" not in value.path and not slot(value.path):
+            return (External(value.path, Site(module, node)),) if value.path.startswith("typing.") else (value,)
+        key = self._constant(module, index)
+        name = key if isinstance(key, str) else path_key(index)
+        stored = self._from_items(value.path, index, name, module)
+        if stored:
+            return stored
+        return (External(f"{value.path}[{name}]", value.site),) if name else UNKNOWN_ONLY
+
+    def _from_items(self, path: str, index: ast.AST, name: str, module: "Module") -> Values:
+        key = ("item", path, name)
+        if key in self.active or not name or self.hops >= MAX_HOPS:
+            return BOTTOM
+        self.active.add(key)
+        self.hops += 1
+        try:
+            wanted = slot(path) or path
+            found: list[Values] = []
+            homes = list(self.project.order)
+            tail = last_name(index) or name
+            for attempt in range(2):
+                for home in homes:
+                    for store in home.index.item_stores:
+                        target = store.target
+                        if not isinstance(target, ast.Subscript) or store.how not in ("assign", "ann"):
+                            continue
+                        stored_key = self._constant(home, target.slice)
+                        label = stored_key if isinstance(stored_key, str) else last_name(target.slice)
+                        if label not in (name, tail):
+                            continue
+                        for base in self.values(home, target.value):
+                            base_path = self._external_path(base)
+                            if base_path and (slot(base_path) or base_path) == wanted:
+                                found.append(self.stored(home, store))
+                                break
+                if found or attempt or not slot(path):
+                    break
+                homes = self.siblings(module, (f'"{tail}"] =', f"'{tail}'] =", f"[{tail}] ="))
+            found = [v for v in found if v]
+            return union(*found) if found else BOTTOM
+        finally:
+            self.hops -= 1
+            self.active.discard(key)
+
+    # calls -------------------------------------------------------------
+
+    def _call(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        assert isinstance(node, ast.Call)  # noqa: S101 - narrows the type; the dispatch table guarantees it
+        func = node.func
+        if isinstance(func, ast.Attribute):
+            contained = self._container_call(module, node, func, scope)
+            if contained is not None:
+                return contained
+        elif isinstance(func, ast.Name) and func.id == "super" and not self._is_bound(scope, "super"):
+            return self._super(module, node, scope)
+        callees = self.values(module, func, scope)
+        if not callees:
+            return BOTTOM
+        return union(*(self.invoke(value, node, module) for value in callees))
+
+    @staticmethod
+    def _is_bound(scope: Scope, name: str) -> bool:
+        current: Scope | None = scope
+        while current is not None:
+            if name in current.bindings:
+                return True
+            current = current.parent
+        return False
+
+    def _super(self, module: "Module", node: ast.Call, scope: Scope) -> Values:
+        method: Scope | None = scope.function
+        while method is not None and method.cls is None:
+            method = method.parent
+        if method is None or method.cls is None or method.kind == "class":
+            return UNKNOWN_ONLY
+        cls = Class(module, method.cls)
+        if node.args:
+            named = [v for v in self.values(module, node.args[0]) if isinstance(v, Class)]
+            cls = named[0] if named else cls
+        receiver: Value = cls if "builtins.classmethod" in self.decorators(module, method) or method.name == "__new__" else Instance(cls)
+        return (Super(cls, receiver),)
+
+    def _container_call(self, module: "Module", node: ast.Call, func: ast.Attribute, scope: Scope) -> Values | None:
+        name = func.attr
+        if name not in ("get", "values", "items", "pop", "setdefault", "copy", "popleft", "keys", "get_nowait", "result", "_replace", "__getitem__", "__enter__", "__aenter__", "enter_context", "enter_async_context"):
+            return None
+        base = self.values(module, func.value, scope)
+        if name in ("enter_context", "enter_async_context"):
+            if node.args and any(isinstance(v, External) and v.path in ("contextlib.ExitStack()", "contextlib.AsyncExitStack()") for v in base):
+                entered = self.enter(self.values(module, node.args[0]), name.endswith("async_context"))
+                return (Awaitable(entered, "coroutine", Site(module, node)),) if name.endswith("async_context") else entered
+            return None
+        parts: list[Values] = []
+        handled = False
+        for value in base:
+            if isinstance(value, (Sequence, Mapping)):
+                handled = True
+                entries = self.entries(module, func.value, value)
+                elements = tuple(e for _, e in entries)
+                if name in ("values", "copy") or (name == "keys" and isinstance(value, Sequence)):
+                    parts.append((Sequence(elements, Site(module, node), many=True),) if name == "values" else (value,))
+                elif name == "items":
+                    pairs = tuple(Element(module, scope, None, (Sequence((Element(module, scope, None, UNKNOWN_ONLY), e), Site(module, node), exact=True),)) for e in elements)
+                    parts.append((Sequence(pairs, Site(module, node), many=True),))
+                elif name in ("get", "pop", "setdefault", "popleft", "__getitem__", "get_nowait"):
+                    wanted = self._constant(module, node.args[0]) if node.args else None
+                    chosen = [e for k, e in entries if wanted is not None and k == wanted] or [e for k, e in entries if k is None or wanted is None]
+                    parts.extend(self.element(e) for e in chosen)
+                    if name in ("setdefault", "get", "pop") and len(node.args) > 1 and isinstance(value, Mapping):
+                        parts.append(self.values(module, node.args[1]))
+                    if not chosen:
+                        parts.append(UNKNOWN_ONLY)
+                else:
+                    parts.append(UNKNOWN_ONLY)
+            elif isinstance(value, Awaitable) and name == "result":
+                handled = True
+                parts.append(value.values)
+            elif name in ("__enter__", "__aenter__") and isinstance(value, (Driver, Manager)):
+                handled = True
+                parts.append(self.enter((value,), name == "__aenter__"))
+        if not handled:
+            return None
+        return union(*parts) if parts else UNKNOWN_ONLY
+
+    def invoke(self, value: Value, call: ast.Call | None, module: "Module") -> Values:  # noqa: PLR0911 - one case a kind of value
+        """What calling a value gives; ``call`` is the expression, None for a call that a framework makes."""
+        if value is OPEN:
+            return (OPEN,)
+        if isinstance(value, Method):
+            return self._invoke_method(value, call, module)
+        if isinstance(value, Function):
+            return self._invoke_function(value, call, module)
+        if isinstance(value, Class):
+            return self._instantiate(value, call, module)
+        if isinstance(value, External):
+            return self._invoke_external(value, call, module)
+        if isinstance(value, Partial):
+            return union(*(self.invoke(target, value.call, value.module) for target in value.target)) if value.target else UNKNOWN_ONLY
+        if isinstance(value, Instance):
+            if self.driver_base(value.cls) is not None:
+                return UNKNOWN_ONLY
+            return self.invoke_named(value, "__call__", module)
+        if isinstance(value, _Result):
+            return value.awaitable.values
+        return UNKNOWN_ONLY
+
+    def invoke_named(self, value: Instance, name: str, module: "Module") -> Values:
+        """What a special method of an object of the program gives."""
+        for home, cls in self.resolution_order(value.cls):
+            for definition in self.definitions(cls, name):
+                return self._invoke_function(Function(home, definition, value), None, module)
+        return UNKNOWN_ONLY
+
+    def _invoke_method(self, value: Method, call: ast.Call | None, module: "Module") -> Values:
+        owner, member = value.owner, value.member
+        site = Site(module, call) if call is not None else owner.site
+        if member.is_property:
+            return UNKNOWN_ONLY
+        if member.result == "self" and value.name != "clone":
+            result: Values = (owner,)
+        elif value.name == "clone" and owner.family in CURSORS:
+            result = (Driver(owner.family, owner.flavour, site, owner.parent),)
+        else:
+            result = self._member_result(owner, value.name, member.result, site)
+            if member.result in ("database", "collection") and call is not None and result and isinstance(result[0], Driver):
+                first = argument(call, 0, "name")
+                name = self._constant(module, first) if first is not None else None
+                base = result[0]
+                if value.name in ("get_database", "get_default_database", "get_collection", "create_collection"):
+                    result = (Driver(base.family, base.flavour, site, owner, name if isinstance(name, str) else ""),)
+                elif value.name == "with_options":
+                    result = (Driver(owner.family, owner.flavour, site, owner.parent, owner.name),)
+        if member.coroutine:
+            return (Awaitable(result, "coroutine" if owner.flavour == "async" else "future", site, value),)
+        return result
+
+    def returned(self, function: Function) -> Values:
+        """The union of what a function returns (for generators see ``yielded``), by body and by annotation."""
+        scope = function.scope
+        memo = function.module.returns_memo
+        if scope in memo:
+            return memo[scope]
+        key = ("returns", id(scope))
+        if key in self.active:
+            return BOTTOM
+        if self.hops >= MAX_HOPS:
+            return UNKNOWN_ONLY
+        self.active.add(key)
+        self.hops += 1
+        try:
+            result = self._returned(function)
+        finally:
+            self.hops -= 1
+            self.active.discard(key)
+        if result or not self.active:
+            memo[scope] = result
+        return result
+
+    def _returned(self, function: Function) -> Values:
+        module, scope = function.module, function.scope
+        node = scope.node
+        if isinstance(node, ast.Lambda):
+            return self.values(module, node.body)
+        by_body: Values = BOTTOM
+        if scope.returns and len(scope.returns) <= MAX_RETURNS:
+            by_body = union(*(self.values(module, value) for value in scope.returns))
+        if known(by_body) and UNKNOWN not in by_body and OPEN not in by_body:
+            return by_body
+        annotated: Values = BOTTOM
+        if node.returns is not None and not scope.yields:  # type: ignore[attr-defined]
+            annotated = self.annotation(module, node.returns, scope.parent or scope)  # type: ignore[attr-defined]
+            if scope.is_async and len(annotated) == 1 and isinstance(annotated[0], Awaitable):
+                annotated = annotated[0].values
+            interesting = [v for v in known(annotated) if not isinstance(v, External)]
+            if interesting and UNKNOWN not in annotated:
+                agreed = self.agreed(by_body)
+                return by_body if agreed is not None and agreed.kind == getattr(interesting[0], "kind", None) else annotated
+        return by_body or annotated or UNKNOWN_ONLY
+
+    def yielded(self, function: Function) -> Values:
+        """The union of what a generator yields."""
+        module, scope = function.module, function.scope
+        key = ("yields", id(scope))
+        if key in self.active:
+            return BOTTOM
+        self.active.add(key)
+        try:
+            parts: list[Values] = []
+            for item in scope.yields[:MAX_RETURNS]:
+                if isinstance(item, ast.YieldFrom):
+                    parts.append(self.iterate(module, item.value, self.values(module, item.value)))
+                elif item.value is not None:
+                    parts.append(self.values(module, item.value))
+            return union(*parts) if parts else UNKNOWN_ONLY
+        finally:
+            self.active.discard(key)
+
+    def _invoke_function(self, value: Function, call: ast.Call | None, module: "Module") -> Values:
+        scope = value.scope
+        decorators = self.decorators(value.module, scope)
+        site = Site(module, call) if call is not None else Site(value.module, scope.node)
+        if decorators & {"contextlib.contextmanager", "contextlib.asynccontextmanager", "async_generator.asynccontextmanager"}:
+            return (Manager(self.yielded(value), site),)
+        if scope.yields:
+            return (Generator(self.yielded(value), site, value),)
+        if scope.is_async:
+            if decorators & {"asgiref.sync.async_to_sync"}:
+                return self.returned(value)
+            return (Awaitable(self.returned(value), "coroutine", site, value),)
+        result = self.returned(value)
+        if decorators & {"asgiref.sync.sync_to_async", "asgiref.sync.sync_to_async()", "tornado.concurrent.run_on_executor"}:
+            return (Awaitable(result, "future", site, value),)
+        if result and all(isinstance(v, Driver) for v in known(result)) and len(known(result)) == 1 and OPEN in result:
+            return result
+        if OPEN in result and call is not None:
+            specific = self._specialise(value, call, module)
+            if specific is not None:
+                return specific
+        return result
+
+    def _specialise(self, value: Function, call: ast.Call, module: "Module") -> Values | None:
+        """A function that returns its parameter: what this call hands over."""
+        scope = value.scope
+        if len(scope.returns) != 1 or not isinstance(scope.returns[0], ast.Name):
+            return None
+        for arg in scope.params:
+            if arg.arg == scope.returns[0].id:
+                expression = self.argument_for(call, scope, arg, skip_first=scope.cls is not None and value.receiver is not None)
+                return self.values(module, expression) if expression is not None else None
+        return None
+
+    def _instantiate(self, value: Class, call: ast.Call | None, module: "Module") -> Values:
+        site = Site(module, call) if call is not None else None
+        for home, cls in self.resolution_order(value):
+            for definition in self.definitions(cls, "__new__"):
+                made = self.returned(Function(home, definition, value))
+                drivers = [v for v in known(made) if isinstance(v, Driver)]
+                if drivers and len(drivers) == len(known(made)):
+                    return made
+        return (Instance(value, site),)
+
+    def _invoke_external(self, value: External, call: ast.Call | None, module: "Module") -> Values:
+        path = value.path
+        site = Site(module, call) if call is not None else value.site
+        if path.startswith("namespace:"):
+            return UNKNOWN_ONLY
+        if call is not None:
+            special = _EXTERNAL_CALLS.get(path)
+            if special is not None:
+                return special(self, module, call, path)
+            if path in _RUNS_FIRST:
+                return self._runs(module, call, 0, site)
+            if path in _AWAITS_FIRST:
+                return self._task(module, call, site)
+            if path in _RUNS_COROUTINE:
+                first = argument(call, 0)
+                return self._settled(self.values(module, first)) if first is not None else UNKNOWN_ONLY
+            if path in _ELEMENT_WRAPPERS and call.args:
+                return self._listed(module, call)
+        kind = wrappers.CALLS.get(path)
+        if kind is not None:
+            return (Driver(kind[0], kind[1], site),)
+        if path in wrappers.LOOKALIKES:
+            return UNKNOWN_ONLY
+        return (self.instance(path, site),)
+
+    def _listed(self, module: "Module", call: ast.Call) -> Values:
+        source = self.values(module, call.args[0])
+        for value in source:
+            if isinstance(value, (Sequence, Mapping)):
+                return source
+            if isinstance(value, Generator) or (isinstance(value, Driver) and value.family in CURSORS and value.flavour == "sync"):
+                elements = self.iterate(module, call.args[0], (value,))
+                return (Sequence((Element(module, None, None, elements),), Site(module, call), many=True),)
+        return UNKNOWN_ONLY
+
+    def _runs(self, module: "Module", call: ast.Call, position: int, site: Site | None) -> Values:
+        """``to_thread(f, …)``: an awaitable of what ``f`` gives."""
+        target = argument(call, position, "func")
+        if target is None:
+            return UNKNOWN_ONLY
+        results = union(*(self.invoke(v, call if not isinstance(v, (Class, External)) else call, module) for v in self.values(module, target)))
+        return (Awaitable(results, "future", site),)
+
+    def _task(self, module: "Module", call: ast.Call, site: Site | None) -> Values:
+        first = argument(call, 0)
+        if first is None:
+            return UNKNOWN_ONLY
+        inner = self.values(module, first)
+        awaitables = [v for v in inner if isinstance(v, Awaitable)]
+        if not awaitables:
+            return (Awaitable(UNKNOWN_ONLY, "task", site),)
+        return (Awaitable(union(*(v.values for v in awaitables)), "task", site, awaitables[0].origin),)
+
+    # other expressions -------------------------------------------------
+
+    def _await(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        inner = self.values(module, node.value, scope)  # type: ignore[attr-defined]
+        if not inner:
+            return BOTTOM
+        return union(*(v.values if isinstance(v, Awaitable) else ((OPEN,) if v is OPEN else UNKNOWN_ONLY) for v in inner))
+
+    def _constant_value(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        del self, module, scope
+        value = node.value  # type: ignore[attr-defined]
+        return (NOTHING,) if value is None else (Const(value),)
+
+    def _either(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        return union(self.values(module, node.body, scope), self.values(module, node.orelse, scope))  # type: ignore[attr-defined]
+
+    def _boolean(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        values = node.values  # type: ignore[attr-defined]
+        if isinstance(node.op, ast.And):  # type: ignore[attr-defined]
+            return self.values(module, values[-1], scope)
+        return union(*(self.values(module, v, scope) for v in values[:6]))
+
+    def _walrus(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        return self.values(module, node.value, scope)  # type: ignore[attr-defined]
+
+    def _lambda(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        del self, scope
+        body = module.index.bodies.get(node)
+        return (Function(module, body),) if body is not None else UNKNOWN_ONLY
+
+    def _display(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        del self
+        elements = node.elts  # type: ignore[attr-defined]
+        starred = any(isinstance(e, ast.Starred) for e in elements)
+        exact = not starred and isinstance(node, (ast.Tuple, ast.List))
+        return (Sequence(tuple(Element(module, scope, e.value if isinstance(e, ast.Starred) else e) for e in elements[:64]), Site(module, node), exact=exact),)
+
+    def _dict(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        items = tuple((self._constant(module, k) if k is not None else None, Element(module, scope, v)) for k, v in zip(node.keys[:64], node.values[:64], strict=False))  # type: ignore[attr-defined]
+        return (Mapping(items, Site(module, node)),)
+
+    def _comprehension(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        del self, scope
+        body = module.index.bodies.get(node)
+        if isinstance(node, ast.DictComp):
+            return (Mapping(((None, Element(module, body, node.value)),), Site(module, node)),)
+        return (Sequence((Element(module, body, node.elt),), Site(module, node), many=True),)  # type: ignore[attr-defined]
+
+    def _starred(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        return self.values(module, node.value, scope)  # type: ignore[attr-defined]
+
+    def _binary(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        operation = node.op  # type: ignore[attr-defined]
+        if isinstance(operation, ast.BitOr):
+            left = self.values(module, node.left, scope)  # type: ignore[attr-defined]
+            if any(isinstance(v, (Class, External)) for v in left):
+                return (External("typing.Union", Site(module, node)),)
+        return UNKNOWN_ONLY
+
+    # places ------------------------------------------------------------
+
+    def element(self, element: Element) -> Values:
+        """The values of one container element."""
+        if element.expression is None:
+            return element.values
+        return self.values(element.module, element.expression, None if element.expression in element.module.index.parents else element.scope)
+
+    def unpack(self, values: Values, path: tuple[int, ...]) -> Values:
+        """The part of a value at a position inside nested tuples."""
+        for position in path:
+            parts: list[Values] = []
+            for value in values:
+                if isinstance(value, Sequence) and value.exact and position < len(value.elements):
+                    parts.append(self.element(value.elements[position]))
+                elif isinstance(value, Sequence) and value.many and value.elements:
+                    parts.append(self.element(value.elements[0]))
+                elif isinstance(value, Instance):
+                    parts.append(self._tuple_field(value, position))
+                elif value is OPEN:
+                    parts.append((OPEN,))
+                else:
+                    parts.append(UNKNOWN_ONLY)
+            values = union(*parts) if parts else UNKNOWN_ONLY
+        return values
+
+    def _tuple_field(self, value: Instance, position: int) -> Values:
+        if not any(b in ("typing.NamedTuple",) for b in self.external_bases(value.cls)):
+            return UNKNOWN_ONLY
+        fields = [b for bindings in value.cls.scope.bindings.values() for b in bindings if b.how == "ann"]
+        fields.sort(key=lambda b: b.position)
+        return self.annotation(value.cls.module, fields[position].annotation, value.cls.scope) if position < len(fields) else UNKNOWN_ONLY
+
+    def iterate(self, module: "Module", expression: ast.AST | None, values: Values) -> Values:
+        """What looping over a value gives."""
+        parts: list[Values] = []
+        for value in values:
+            if isinstance(value, Sequence):
+                entries = self.entries(module, expression, value) if expression is not None else [(None, e) for e in value.elements]
+                parts.extend(self.element(e) for _, e in entries[:12])
+                if not entries:
+                    parts.append(UNKNOWN_ONLY)
+            elif isinstance(value, Generator):
+                parts.append(value.values)
+            elif isinstance(value, Driver) and value.family in CURSORS:
+                site = Site(module, expression) if expression is not None else value.site
+                parts.append((Driver("grid-out" if value.family == "grid-out-cursor" else "document", value.flavour, site, value),))
+            elif isinstance(value, Instance):
+                parts.append(self._iterated_instance(value, module))
+            elif value is OPEN:
+                parts.append((OPEN,))
+            else:
+                parts.append(UNKNOWN_ONLY)
+        return union(*parts) if parts else UNKNOWN_ONLY
+
+    def _iterated_instance(self, value: Instance, module: "Module") -> Values:
+        for name in ("__iter__", "__aiter__"):
+            for home, cls in self.resolution_order(value.cls):
+                for definition in self.definitions(cls, name):
+                    made = self._invoke_function(Function(home, definition, value), None, module)
+                    return union(*(v.values if isinstance(v, Generator) else UNKNOWN_ONLY for v in made))
+        return UNKNOWN_ONLY
+
+    def enter(self, values: Values, asynchronous: bool) -> Values:
+        """What ``with`` (or ``async with``) binds."""
+        parts: list[Values] = []
+        for value in values:
+            if isinstance(value, Manager):
+                parts.append(value.values)
+            elif isinstance(value, (Driver, External)) or value is OPEN:
+                parts.append((value,))
+            elif isinstance(value, Instance):
+                parts.append(self._enter_instance(value, asynchronous))
+            elif isinstance(value, Awaitable) and value.how == "future" and asynchronous:
+                parts.append(value.values)
+            else:
+                parts.append(UNKNOWN_ONLY)
+        return union(*parts) if parts else UNKNOWN_ONLY
+
+    def _enter_instance(self, value: Instance, asynchronous: bool) -> Values:
+        name = "__aenter__" if asynchronous else "__enter__"
+        for home, cls in self.resolution_order(value.cls):
+            for definition in self.definitions(cls, name):
+                return self.returned(Function(home, definition, value))
+        if self.external_bases(value.cls):
+            return (value,)
+        return UNKNOWN_ONLY
+
+    # decorators --------------------------------------------------------
+
+    def decorators(self, module: "Module", scope: Scope) -> frozenset[str]:
+        """External paths of a function's decorators; ``()`` at the end when the decorator is a call."""
+        found = module.decorator_paths.get(scope)
+        if found is not None:
+            return found
+        paths: set[str] = set()
+        module.decorator_paths[scope] = frozenset()  # a decorator that leads back here sees none
+        for decorator in scope.decorators:
+            target = decorator.func if isinstance(decorator, ast.Call) else decorator
+            suffix = "()" if isinstance(decorator, ast.Call) else ""
+            for value in self.values(module, target):
+                if isinstance(value, External):
+                    paths.add(canonical(value.path + suffix))
+                elif isinstance(value, Function) and value.module is not module and (value.module.name, value.scope.name):
+                    paths.add(f"{value.module.name}.{value.scope.name}{suffix}")
+        result = frozenset(paths)
+        module.decorator_paths[scope] = result
+        return result
+
+    def is_cached(self, module: "Module", scope: Scope) -> bool:
+        """Whether a function's body runs once, by its decorator."""
+        if self.decorators(module, scope) & CACHING_DECORATORS:
+            return True
+        for decorator in scope.decorators:
+            name = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator)
+            if name and any(mark in name.lower() for mark in ("cache", "singleton", "memoize", "run_once", "call_once")):
+                return True
+        return False
+
+
+class _Result(Value):
+    """The bound ``result`` method of a future."""
+
+    __slots__ = ("awaitable",)
+
+    def __init__(self, awaitable: Awaitable) -> None:
+        self.awaitable = awaitable
+
+
+def Function_result(awaitable: Awaitable) -> Value:  # noqa: N802 - reads as the constructor it is
+    """The ``result`` method of a future."""
+    return _Result(awaitable)
+
+
+def _class_of(scope: Scope) -> Scope | None:
+    current: Scope | None = scope
+    while current is not None:
+        if current.kind == "class":
+            return current
+        current = current.parent
+    return None
+
+
+# ---------------------------------------------------------------------- calls of the standard library that carry values
+
+
+def _partial(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    if not call.args:
+        return UNKNOWN_ONLY
+    inner = ast.Call(func=call.args[0], args=call.args[1:], keywords=call.keywords)
+    ast.copy_location(inner, call)
+    return (Partial(self.values(module, call.args[0]), inner, module, module.index.scope(call)),)
+
+
+def _cast(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    annotated = self.annotation(module, argument(call, 0), module.index.scope(call))
+    if known(annotated) and UNKNOWN not in annotated:
+        inner = self.values(module, argument(call, 1))
+        agreed, by_type = self.agreed(inner), self.agreed(annotated)
+        return inner if agreed is not None and by_type is not None and agreed.kind == by_type.kind else annotated
+    return self.values(module, argument(call, 1))
+
+
+def _gather(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    elements: list[Element] = []
+    exact = True
+    for arg in call.args:
+        if isinstance(arg, ast.Starred):
+            exact = False
+            for value in self.values(module, arg.value):
+                if isinstance(value, (Sequence, Generator)):
+                    inner = self.iterate(module, arg.value, (value,))
+                    elements.append(Element(module, None, None, self._settled(inner)))
+        else:
+            elements.append(Element(module, None, None, self._settled(self.values(module, arg))))
+    site = Site(module, call)
+    return (Awaitable((Sequence(tuple(elements), site, exact=exact, many=not exact),), "future", site),)
+
+
+def _run_in_executor(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    return self._runs(module, call, 1, Site(module, call))
+
+
+def _submit(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    target = argument(call, 0, "fn")
+    if target is None:
+        return UNKNOWN_ONLY
+    results = union(*(self.invoke(v, call, module) for v in self.values(module, target)))
+    return (Awaitable(results, "future", Site(module, call)),)
+
+
+def _threadsafe(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    return self._task(module, call, Site(module, call))
+
+
+def _closing(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    first = argument(call, 0)
+    return (Manager(self.values(module, first), Site(module, call)),) if first is not None else UNKNOWN_ONLY
+
+
+def _next(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    first = argument(call, 0)
+    if first is None:
+        return UNKNOWN_ONLY
+    values = self.values(module, first)
+    found = self.iterate(module, first, values)
+    if len(call.args) > 1:
+        found = union(found, self.values(module, call.args[1]))
+    return found
+
+
+def _getattr(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    name = self._constant(module, call.args[1]) if len(call.args) > 1 else None
+    base = self.values(module, call.args[0]) if call.args else UNKNOWN_ONLY
+    if isinstance(name, str):
+        found = union(*(self.attribute(v, name, call, module) for v in base)) if base else UNKNOWN_ONLY
+        if len(call.args) > 2:
+            found = union(found, self.values(module, call.args[2]))
+        return found
+    parts: list[Values] = []
+    for value in base:
+        child = CHAIN.get(value.family) if isinstance(value, Driver) else None
+        parts.append((Driver(child, value.flavour, Site(module, call), value),) if child is not None and isinstance(value, Driver) else UNKNOWN_ONLY)
+    return union(*parts) if parts else UNKNOWN_ONLY
+
+
+def _enumerate(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    first = argument(call, 0)
+    if first is None:
+        return UNKNOWN_ONLY
+    inner = self.iterate(module, first, self.values(module, first))
+    site = Site(module, call)
+    del path
+    pair = Sequence((Element(module, None, None, UNKNOWN_ONLY), Element(module, None, None, inner)), site, exact=True)
+    return (Sequence((Element(module, None, None, (pair,)),), site, many=True),)
+
+
+def _zip(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    site = Site(module, call)
+    elements = tuple(Element(module, None, None, self.iterate(module, a, self.values(module, a))) for a in call.args if not isinstance(a, ast.Starred))
+    return (Sequence((Element(module, None, None, (Sequence(elements, site, exact=True),)),), site, many=True),)
+
+
+def _dict_call(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    if call.args and not call.keywords:
+        source = self.values(module, call.args[0])
+        if any(isinstance(v, Mapping) for v in source):
+            return source
+    items = tuple((k.arg, Element(module, None, k.value)) for k in call.keywords if k.arg)
+    return (Mapping(items, Site(module, call)),)
+
+
+def _empty_list(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    if call.args:
+        return self._listed(module, call)
+    del path
+    return (Sequence((), Site(module, call), many=True),)
+
+
+def _anext(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    return (Awaitable(_next(self, module, call, path), "coroutine", Site(module, call)),)
+
+
+def _as_completed(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    first = argument(call, 0, "fs")
+    if first is None:
+        return UNKNOWN_ONLY
+    inner = self.iterate(module, first, self.values(module, first))
+    return (Sequence((Element(module, None, None, inner),), Site(module, call), many=True),)
+
+
+def _sync_to_async(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    if not call.args:
+        return (External("asgiref.sync.sync_to_async()", Site(module, call)),)
+    return (External("asgiref.sync.sync_to_async(call)", Site(module, call)),)
+
+
+def _sync_to_async_run(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    results: list[Values] = []
+    for value in self.values(module, call.func):
+        if isinstance(value, External) and value.site is not None and isinstance(value.site.node, ast.Call) and value.site.node.args:
+            for target in self.values(value.site.module, value.site.node.args[0]):
+                results.append(self.invoke(target, call, module))
+    return (Awaitable(union(*results) if results else UNKNOWN_ONLY, "future", Site(module, call)),)
+
+
+def _cached(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    """``lru_cache(f)`` and ``lru_cache(maxsize=1)(f)``: the function itself."""
+    del path
+    if call.args:
+        return self.values(module, call.args[0])
+    return (External("functools.lru_cache()", Site(module, call)),)
+
+
+def _dependency_lookup(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del path
+    found = self._depends(module, call, module.index.scope(call))
+    return found if found is not None else UNKNOWN_ONLY
+
+
+def _class_constructor(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    """``type(x)``: the class of an object of the program."""
+    del path
+    if len(call.args) != 1:
+        return UNKNOWN_ONLY
+    return union(*((v.cls,) if isinstance(v, Instance) else UNKNOWN_ONLY for v in self.values(module, call.args[0])))
+
+
+_EXTERNAL_CALLS: dict[str, Callable[[Inference, "Module", ast.Call, str], Values]] = {
+    "functools.partial": _partial,
+    "functools.partialmethod": _partial,
+    "typing.cast": _cast,
+    "asyncio.gather": _gather,
+    "tornado.gen.multi": _gather,
+    "asyncio.AbstractEventLoop().run_in_executor": _run_in_executor,
+    "tornado.ioloop.IOLoop.current().run_in_executor": _run_in_executor,
+    "concurrent.futures.ThreadPoolExecutor().submit": _submit,
+    "concurrent.futures.Executor().submit": _submit,
+    "asyncio.run_coroutine_threadsafe": _threadsafe,
+    "contextlib.closing": _closing,
+    "contextlib.aclosing": _closing,
+    "contextlib.nullcontext": _closing,
+    "builtins.next": _next,
+    "builtins.anext": _anext,
+    "builtins.getattr": _getattr,
+    "builtins.enumerate": _enumerate,
+    "builtins.zip": _zip,
+    "builtins.dict": _dict_call,
+    "collections.defaultdict": _dict_call,
+    "collections.OrderedDict": _dict_call,
+    "weakref.WeakValueDictionary": _dict_call,
+    "builtins.list": _empty_list,
+    "builtins.set": _empty_list,
+    "collections.deque": _empty_list,
+    "queue.Queue": _empty_list,
+    "asyncio.Queue": _empty_list,
+    "asyncio.as_completed": _as_completed,
+    "concurrent.futures.as_completed": _as_completed,
+    "asgiref.sync.sync_to_async": _sync_to_async,
+    "asgiref.sync.sync_to_async(call)": _sync_to_async_run,
+    "functools.lru_cache": _cached,
+    "functools.lru_cache()": _cached,
+    "functools.cache": _cached,
+    "fastapi.Depends": _dependency_lookup,
+    "builtins.type": _class_constructor,
+}
+
+_HANDLERS: dict[type, Callable[[Inference, "Module", ast.AST, Scope], Values]] = {
+    ast.Name: Inference._name,
+    ast.Attribute: Inference._attribute,
+    ast.Call: Inference._call,
+    ast.Subscript: Inference._subscript,
+    ast.Await: Inference._await,
+    ast.Constant: Inference._constant_value,
+    ast.IfExp: Inference._either,
+    ast.BoolOp: Inference._boolean,
+    ast.NamedExpr: Inference._walrus,
+    ast.Lambda: Inference._lambda,
+    ast.List: Inference._display,
+    ast.Tuple: Inference._display,
+    ast.Set: Inference._display,
+    ast.Dict: Inference._dict,
+    ast.ListComp: Inference._comprehension,
+    ast.SetComp: Inference._comprehension,
+    ast.GeneratorExp: Inference._comprehension,
+    ast.DictComp: Inference._comprehension,
+    ast.Starred: Inference._starred,
+    ast.BinOp: Inference._binary,
+}

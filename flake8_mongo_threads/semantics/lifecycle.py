@@ -1,0 +1,461 @@
+"""Where clients are built, whether they are kept, and whether they differ from one run to the next.
+
+A client is *kept* when the code makes sure that it is built once: behind a guard on the place that stores it, in a
+cached function, in a class that is a singleton. It *varies* when its arguments depend on the loop variable or on the
+parameters of the handler: one client per deployment is right.
+"""
+
+import ast
+from typing import TYPE_CHECKING, NamedTuple
+
+from flake8_mongo_threads.driver import kinds, wrappers
+from flake8_mongo_threads.findings import Step
+from flake8_mongo_threads.semantics.calls import Edge
+from flake8_mongo_threads.semantics.scopes import Binding, Scope
+from flake8_mongo_threads.semantics.spawns import enclosing_loop
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, TRIES, last_name, path_key, walk
+from flake8_mongo_threads.semantics.values import Class, Const, External, Function, Partial, Value
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
+
+MAX_EFFECT_DEPTH = 6
+MAX_EFFECTS = 12
+
+_READS_ONE = frozenset(("get", "pop", "popleft", "next", "get_nowait", "recv", "readline", "input", "choice", "receive", "poll", "read", "get_message"))
+_SETTINGS = frozenset(("getenv", "environ", "settings", "config", "conf", "Config", "app", "current_app"))
+
+
+class Build(NamedTuple):
+    """One expression that makes a client."""
+
+    module: "Module"
+    call: ast.Call
+    scope: Scope
+    flavour: str
+    name: str
+    """The class as the code names it."""
+
+
+def client_kind(module: "Module", value: Value) -> str:
+    """The flavour of client that calling a value makes, or an empty text."""
+    if isinstance(value, External):
+        kind = kinds.class_kind(value.path) or wrappers.CLASSES.get(value.path)
+        return kind[1] if kind is not None and kind[0] == "client" else ""
+    if isinstance(value, Class):
+        kind = module.inference.driver_base(value)
+        return kind[1] if kind is not None and kind[0] == "client" else ""
+    if isinstance(value, Partial):
+        for target in value.target:
+            flavour = client_kind(module, target)
+            if flavour:
+                return flavour
+    return ""
+
+
+def builds_in(module: "Module") -> list[Build]:
+    """Every expression of a module that makes a client."""
+    found: list[Build] = []
+    seen: set[ast.AST] = set()
+    for call, _, value in module.calls.constructions:
+        if call in seen:
+            continue
+        flavour = client_kind(module, value)
+        if flavour and not _uncertain(module, call):
+            seen.add(call)
+            found.append(Build(module, call, module.index.scope_of_node[call], flavour, last_name(call.func) or _class_name(flavour)))
+    return found
+
+
+def _class_name(flavour: str) -> str:
+    return {"sync": "MongoClient", "async": "AsyncMongoClient", "motor": "AsyncIOMotorClient"}[flavour]
+
+
+def _uncertain(module: "Module", call: ast.Call) -> bool:
+    """Whether the callee can also be something that is not the driver's client (a fake for tests)."""
+    values = module.values(call.func)
+    return any(not client_kind(module, v) for v in values)
+
+
+# ---------------------------------------------------------------------- kept
+
+
+def stored_in(module: "Module", call: ast.AST) -> list[ast.AST]:
+    """The targets that a value, or something made from it in the same expression, is assigned to."""
+    index = module.index
+    node: ast.AST = call
+    up = index.parents.get(node)
+    while up is not None and isinstance(up, (ast.Attribute, ast.Subscript, ast.Call, ast.Await, ast.BoolOp, ast.IfExp, ast.NamedExpr, ast.keyword)):
+        if isinstance(up, ast.NamedExpr):
+            return [up.target]
+        if isinstance(up, ast.Call) and node is not up.func and not isinstance(node, ast.keyword) and last_name(up.func) in ("setdefault",):
+            return [up.func.value] if isinstance(up.func, ast.Attribute) else []
+        node = up
+        up = index.parents.get(up)
+    if isinstance(up, ast.Assign):
+        return list(up.targets)
+    if isinstance(up, ast.AnnAssign):
+        return [up.target]
+    return []
+
+
+def shared_targets(module: "Module", scope: Scope, targets: list[ast.AST]) -> list[str]:
+    """Path keys of those targets that outlive the function: globals, attributes, items of outer containers."""
+    found = []
+    for target in targets:
+        key = path_key(target)
+        if isinstance(target, (ast.Tuple, ast.List)):
+            found.extend(shared_targets(module, scope, list(target.elts)))
+            continue
+        if isinstance(target, ast.Name):
+            function = scope.function
+            if function.kind == "module" or key in function.globals or key in function.nonlocals:
+                found.append(key)
+        elif key:
+            found.append(key)
+        elif isinstance(target, ast.Subscript):
+            base = path_key(target.value)
+            if base:
+                found.append(base + "[")
+        elif isinstance(target, ast.Attribute):
+            found.append("." + target.attr)
+    return found
+
+
+def is_kept(module: "Module", build: Build) -> bool:
+    """Whether a client that is built in code that runs often is nevertheless built once."""
+    scope = build.scope.function
+    current: Scope | None = scope
+    while current is not None and current.kind != "module":
+        if current.kind == "function" and module.inference.is_cached(module, current):
+            return True
+        current = current.parent
+    targets = stored_in(module, build.call)
+    if scope.cls is not None and scope.name in ("__init__", "__new__") and _singleton(module, scope.cls):
+        return True
+    local = _stored_later(module, scope, targets)
+    shared = shared_targets(module, scope, [*targets, *local])
+    if any(isinstance(up, ast.Call) and last_name(up.func) == "setdefault" for up in module.index.ancestors(build.call)[:3]):
+        return True
+    return bool(shared) and guarded(module, build.call, scope, shared) or _memo_guard(module, build.call, scope)
+
+
+def _stored_later(module: "Module", scope: Scope, targets: list[ast.AST]) -> list[ast.AST]:
+    """Where a local that holds the value, or something made from it, is stored afterwards in the same function."""
+    found: list[ast.AST] = []
+    names = {t.id for t in targets if isinstance(t, ast.Name)}
+    if not names:
+        return found
+    stores = [s for group in module.index.attribute_stores.values() for s in group] + list(module.index.item_stores)
+    for store in stores:
+        if store.scope.function is scope and store.value is not None:
+            read = {n.id for n in walk(store.value) if isinstance(n, ast.Name)}
+            if read & names:
+                found.append(store.target)
+    for name in scope.globals:
+        for binding in module.index.module_scope.bindings.get(name, ()):
+            if binding.scope.function is scope and isinstance(binding.value, ast.AST):
+                read = {n.id for n in walk(binding.value) if isinstance(n, ast.Name)}
+                if read & names and isinstance(binding.node, ast.Name):
+                    found.append(binding.node)
+    return found
+
+
+def guarded(module: "Module", node: ast.AST, scope: Scope, keys: list[str]) -> bool:
+    """Whether a test on the place that stores a value stands around the node or before it in the function."""
+    tails = {k.rstrip("[").rpartition(".")[2] or k for k in keys}
+    tails |= {k.partition("[")[0].rpartition(".")[2] for k in keys}
+    for test, where in module.index.tests:
+        if where.function is not scope:
+            continue
+        if mentions(test, tails):
+            return True
+    for up in module.index.ancestors(node):
+        if isinstance(up, FUNCTIONS):
+            break
+        if isinstance(up, ast.ExceptHandler) and _cache_miss(up):
+            return True
+        if isinstance(up, (ast.match_case, ast.While)) and mentions(getattr(up, "test", getattr(up, "guard", None)), tails):
+            return True
+        if isinstance(up, ast.match_case):
+            match = module.index.parents.get(up)
+            if isinstance(match, ast.Match) and mentions(match.subject, tails):
+                return True
+    return False
+
+
+def _memo_guard(module: "Module", node: ast.AST, scope: Scope) -> bool:
+    """``client = self._cached or MongoClient()`` and ``return cached if cached else MongoClient()``."""
+    parent = module.index.parents.get(node)
+    if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):
+        return any(isinstance(v, (ast.Attribute, ast.Subscript)) or (isinstance(v, ast.Name) and v.id in scope.globals) for v in parent.values if v is not node)
+    # an exception handler that fills a cache: try: return cache[key] except KeyError: …
+    for up in module.index.ancestors(node):
+        if isinstance(up, FUNCTIONS):
+            break
+        if isinstance(up, ast.ExceptHandler) and _cache_miss(up):
+            return True
+    return False
+
+
+def _cache_miss(handler: ast.ExceptHandler) -> bool:
+    names = {last_name(n) for n in walk(handler.type)} if handler.type is not None else set()
+    return bool(names & {"KeyError", "AttributeError", "NameError", "LookupError", "UnboundLocalError", "RuntimeError"})
+
+
+def mentions(test: ast.AST | None, tails: set[str]) -> bool:
+    """Whether an expression reads one of the given names, as a name, an attribute, or a text given to ``hasattr``."""
+    if test is None:
+        return False
+    for node in walk(test):
+        if isinstance(node, ast.Name) and node.id in tails:
+            return True
+        if isinstance(node, ast.Attribute) and node.attr in tails:
+            return True
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in tails:
+            return True
+    return False
+
+
+def _singleton(module: "Module", cls: Scope) -> bool:
+    """Whether instances of a class are shared by construction: a metaclass, a ``__new__``, a class decorator."""
+    inference = module.inference
+    for home, scope in inference.resolution_order(Class(module, cls)):
+        if "__new__" in scope.bindings:
+            return True
+        for item in scope.node.keywords:  # type: ignore[attr-defined]
+            if item.arg == "metaclass" and last_name(item.value) not in ("ABCMeta", "type"):
+                return True
+        for decorator in scope.decorators:
+            name = last_name(decorator.func if isinstance(decorator, ast.Call) else decorator)
+            if name and name not in ("dataclass", "define", "attrs", "s", "total_ordering", "final", "frozen", "runtime_checkable"):
+                return True
+        for base in scope.node.bases:  # type: ignore[attr-defined]
+            if last_name(base).lower() in ("singleton", "borg", "singletonmixin", "metasingleton"):
+                return True
+        del home
+    return False
+
+
+# ---------------------------------------------------------------------- varying
+
+
+class Reads(NamedTuple):
+    """What an expression depends on inside its function."""
+
+    params: frozenset[str]
+    loops: frozenset[ast.AST]
+    """Loops whose target it reads."""
+    fresh: bool
+    """Whether it reads something that changes by itself: a queue, an iterator, an unknown call inside the loop."""
+
+
+def reads(module: "Module", scope: Scope, expressions: list[ast.expr], within: ast.AST | None) -> Reads:
+    """Follow the names an expression reads back to parameters, loop targets and calls; ``within`` is the loop looked at."""
+    params: set[str] = set()
+    loops: set[ast.AST] = set()
+    fresh = False
+    pending: list[ast.AST] = list(expressions)
+    seen: set[int] = set()
+    inside_ids = within
+    for _ in range(200):
+        if not pending:
+            break
+        expression = pending.pop()
+        if id(expression) in seen:
+            continue
+        seen.add(id(expression))
+        for node in walk(expression):
+            if isinstance(node, ast.Call) and last_name(node.func) in _READS_ONE and not _is_setting(node.func):
+                fresh = True
+            if not isinstance(node, ast.Name):
+                continue
+            for binding in _bindings(module, scope, node):
+                if binding.how == "param":
+                    if binding.scope.function is scope.function or binding.scope is scope:
+                        params.add(binding.name)
+                    else:
+                        params.add(binding.name)
+                elif binding.how == "for":
+                    loop = _loop_of(module, binding)
+                    if loop is not None:
+                        loops.add(loop)
+                elif binding.how in ("assign", "ann", "with") and isinstance(binding.value, ast.AST):
+                    if binding.scope.function.kind != "module" or scope.function.kind == "module":
+                        pending.append(binding.value)
+                elif binding.how in ("aug", "except", "match"):
+                    fresh = fresh or inside_ids is not None
+    return Reads(frozenset(params), frozenset(loops), fresh)
+
+
+def _is_setting(func: ast.AST) -> bool:
+    base = func
+    while isinstance(base, (ast.Attribute, ast.Call, ast.Subscript)):
+        if isinstance(base, ast.Attribute) and base.attr in _SETTINGS:
+            return True
+        base = base.func if isinstance(base, ast.Call) else base.value
+    return isinstance(base, ast.Name) and (base.id in _SETTINGS or base.id == "os" or base.id.isupper() or "config" in base.id.lower() or "setting" in base.id.lower() or base.id in ("self", "cls"))
+
+
+def _bindings(module: "Module", scope: Scope, node: ast.Name) -> list[Binding]:
+    current: Scope | None = module.index.scope(node) if node in module.index.parents else scope
+    own = current.function if current is not None else scope
+    while current is not None:
+        found = current.bindings.get(node.id)
+        if found and not (node.id in current.globals and current.kind != "module"):
+            if current.function is own and current.kind != "comprehension":
+                return module.index.reaching(current, node.id, node)
+            return found
+        current = current.parent
+    return []
+
+
+def _loop_of(module: "Module", binding: Binding) -> ast.AST | None:
+    parent = module.index.parents.get(binding.value) if binding.value is not None else None
+    if isinstance(parent, ast.comprehension):
+        return module.index.parents.get(parent)
+    return parent
+
+
+def arguments_of(call: ast.Call) -> list[ast.expr]:
+    """Every expression a call hands over."""
+    return [*(a.value if isinstance(a, ast.Starred) else a for a in call.args), *(k.value for k in call.keywords)]
+
+
+def varies_in_loop(module: "Module", scope: Scope, expressions: list[ast.expr], loop: ast.AST) -> bool:
+    """Whether expressions read something that changes from one iteration of a loop to the next."""
+    found = reads(module, scope, expressions, loop)
+    if found.fresh:
+        return True
+    around = {loop}
+    current: ast.AST | None = loop
+    while current is not None:
+        current = enclosing_loop(module, current)
+        if current is not None:
+            around.add(current)
+    return bool(found.loops & around)
+
+
+def varies_along(build_module: "Module", build: Build, chain: list[Edge], loop: ast.AST | None, home: "Module") -> bool:
+    """Whether a client's arguments depend on what the outermost caller's loop or handler changes.
+
+    ``chain`` leads from the root to the function that builds; a dependency on a parameter is followed to the argument
+    of each call on the way. A parameter of the root itself (a handler's request) counts as varying.
+    """
+    expressions = arguments_of(build.call)
+    module = build_module
+    scope = build.scope
+    for edge in reversed(chain):
+        found = reads(module, scope, expressions, None)
+        if found.fresh:
+            return True
+        expressions = []
+        if isinstance(edge.node, ast.Call):
+            for name in sorted(found.params - {"self", "cls"}):
+                arg = next((p for p in edge.target.scope.params if p.arg == name), None)
+                if arg is None:
+                    continue
+                bound = edge.target.scope.cls is not None and (edge.target.receiver is not None)
+                value = module.inference.argument_for(edge.node, edge.target.scope, arg, skip_first=bound)
+                if value is not None:
+                    expressions.append(value)
+                elif any(isinstance(a, ast.Starred) for a in edge.node.args) or any(k.arg is None for k in edge.node.keywords):
+                    return True
+        scope = edge.caller
+        module = home if edge.caller.index is home.index else module
+        if edge.caller.index is not module.index:
+            module = next((m for m in home.project.order if m.index is edge.caller.index), module)
+        if not expressions:
+            return False
+    if loop is not None:
+        return varies_in_loop(module, scope, expressions, loop)
+    found = reads(module, scope, expressions, None)
+    return found.fresh or bool(found.params - {"self", "cls"}) or bool(found.loops)
+
+
+# ---------------------------------------------------------------------- through other modules
+
+
+class Effect(NamedTuple):
+    """A client that a function builds, itself or through what it calls, unless it is kept."""
+
+    build: Build
+    chain: tuple[Edge, ...]
+    steps: tuple[Step, ...]
+
+
+def effects(function: Function, depth: int = 0, active: frozenset[int] = frozenset()) -> list[Effect]:
+    """The clients that running a function builds each time, with the chain of calls inside other modules."""
+    module, scope = function.module, function.scope
+    if depth > MAX_EFFECT_DEPTH or id(scope) in active or module.inference.is_cached(module, scope):
+        return []
+    found: list[Effect] = []
+    for build in module.builds:
+        if build.scope.function is scope and not is_kept(module, build):
+            found.append(Effect(build, (), (module.step(build.call, f"{build.name} is built here"),)))
+    for edge in module.calls.inside(scope):
+        if len(found) >= MAX_EFFECTS:
+            break
+        if _guards_call(module, edge):
+            continue
+        if _construction_kept(edge):
+            continue
+        for effect in effects(edge.target, depth + 1, active | {id(scope)}):
+            step = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}'")
+            found.append(Effect(effect.build, (edge, *effect.chain), (step, *effect.steps)))
+    return found
+
+
+def _construction_kept(edge: Edge) -> bool:
+    scope = edge.target.scope
+    return scope.cls is not None and scope.name in ("__init__", "__new__", "__post_init__") and _singleton(edge.target.module, scope.cls)
+
+
+def _guards_call(module: "Module", edge: Edge) -> bool:
+    """Whether what a call gives is stored behind a guard, so that the call happens once."""
+    targets = stored_in(module, edge.node)
+    scope = edge.caller
+    shared = shared_targets(module, scope, [*targets, *_stored_later(module, scope, targets)])
+    return (bool(shared) and guarded(module, edge.node, scope, shared)) or _memo_guard(module, edge.node, scope) or module.inference.is_cached(module, scope)
+
+
+def call_kept(module: "Module", edge: Edge) -> bool:
+    """Whether the object that a call builds is kept by the caller, or by its class."""
+    return _guards_call(module, edge) or _construction_kept(edge)
+
+
+def thread_local_store(module: "Module", call: ast.AST) -> ast.AST | None:
+    """The ``threading.local()`` attribute that a value is stored in, if it is."""
+    for target in stored_in(module, call):
+        if isinstance(target, ast.Attribute):
+            for value in module.values(target.value):
+                if isinstance(value, External) and value.path == "threading.local()":
+                    return target
+    return None
+
+
+def is_comprehension(node: ast.AST) -> bool:
+    """Whether a loop is a comprehension."""
+    return isinstance(node, COMPREHENSIONS)
+
+
+def constant_text(values: tuple[Value, ...]) -> str:
+    """The one text a value set is, or an empty text."""
+    texts = [v.value for v in values if isinstance(v, Const) and isinstance(v.value, str)]
+    return texts[0] if len(texts) == 1 and len(values) == 1 else ""
+
+
+def in_handler_of(module: "Module", node: ast.AST) -> ast.ExceptHandler | None:
+    """The innermost exception handler around a node, within its function."""
+    for up in module.index.ancestors(node):
+        if isinstance(up, (*FUNCTIONS, ast.Lambda)):
+            return None
+        if isinstance(up, ast.ExceptHandler):
+            return up
+    return None
+
+
+def try_of(module: "Module", handler: ast.ExceptHandler) -> ast.AST | None:
+    """The ``try`` statement of a handler."""
+    parent = module.index.parents.get(handler)
+    return parent if isinstance(parent, TRIES) else None

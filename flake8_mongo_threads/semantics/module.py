@@ -1,0 +1,183 @@
+"""One file as the analysis sees it: its index, its place in the project, and the memos of what was inferred."""
+
+import ast
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flake8_mongo_threads.findings import Step
+from flake8_mongo_threads.semantics import modules
+from flake8_mongo_threads.semantics.scopes import Index, Scope
+from flake8_mongo_threads.semantics.values import Values
+from flake8_mongo_threads.source import Source
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.config import Config
+    from flake8_mongo_threads.semantics.calls import CallGraph
+    from flake8_mongo_threads.semantics.contexts import Contexts
+    from flake8_mongo_threads.semantics.inference import Inference
+    from flake8_mongo_threads.semantics.lifecycle import Build
+
+Fact = TypeVar("Fact")
+
+
+class Module:
+    """A file of the program during one analysis."""
+
+    __slots__ = ("_builds", "_calls", "_contexts", "_facts", "_function_memo", "decorator_paths", "depth", "index", "location", "memo", "name", "package_file", "project", "returns_memo", "roots", "source")
+
+    def __init__(self, project: "Project", source: Source, index: Index, location: str, name: str, roots: tuple[str, ...], depth: int) -> None:
+        self.project = project
+        self.source = source
+        self.index = index
+        self.location = location
+        self.name = name
+        self.package_file = os.path.basename(location) in ("__init__.py", "__init__.pyi")
+        self.roots = roots
+        self.depth = depth
+        self.memo: dict[ast.AST, Values] = {}
+        self.returns_memo: dict[Scope, Values] = {}
+        self.decorator_paths: dict[Scope, frozenset[str]] = {}
+        self._calls: CallGraph | None = None
+        self._contexts: Contexts | None = None
+        self._builds: list[Build] | None = None
+        self._facts: dict[type, list[object]] = {}
+        self._function_memo: dict[tuple[str, Scope], object] = {}
+
+    @property
+    def path(self) -> str:
+        """The path to show."""
+        return self.source.path
+
+    @property
+    def inference(self) -> "Inference":
+        """The inference of the analysis this module belongs to."""
+        return self.project.inference
+
+    @property
+    def calls(self) -> "CallGraph":
+        """Who calls whom, and what is handed to threads, tasks and processes."""
+        if self._calls is None:
+            from flake8_mongo_threads.semantics.calls import CallGraph
+
+            self._calls = CallGraph(self)
+        return self._calls
+
+    @property
+    def contexts(self) -> "Contexts":
+        """Where each function of this module runs."""
+        if self._contexts is None:
+            from flake8_mongo_threads.semantics.contexts import Contexts
+
+            self._contexts = Contexts(self)
+        return self._contexts
+
+    @property
+    def builds(self) -> "list[Build]":
+        """Every expression of this module that makes a client."""
+        if self._builds is None:
+            from flake8_mongo_threads.semantics.lifecycle import builds_in
+
+            self._builds = builds_in(self)
+        return self._builds
+
+    def facts(self, kind: "type[Fact]") -> "list[Fact]":
+        """The facts of one type about this module, computed on first use."""
+        found = self._facts.get(kind)
+        if found is None:
+            from flake8_mongo_threads.semantics.facts import PRODUCERS
+
+            found = self._facts[kind] = PRODUCERS[kind](self)
+        return found  # type: ignore[return-value]
+
+    def remember(self, name: str, scope: Scope, compute: "Callable[[], Any]", during: object = None) -> "Any":
+        """Memoise a property of a function; while it is being computed it is ``during``, which cuts recursion."""
+        key = (name, scope)
+        if key in self._function_memo:
+            return self._function_memo[key]
+        self._function_memo[key] = during
+        found = self._function_memo[key] = compute()
+        return found
+
+    def values(self, node: ast.AST | None, scope: Scope | None = None) -> Values:
+        """What an expression of this module can be."""
+        return self.project.inference.values(self, node, scope)
+
+    def step(self, node: ast.AST, text: str) -> Step:
+        """A place of this module as one hop of a witness."""
+        line = getattr(node, "lineno", 1)
+        return Step(self.path, line, self.source.char_col(line, getattr(node, "col_offset", 0)), text)
+
+    def where(self, node: ast.AST, seen_from: "Module") -> str:
+        """``line 12``, or ``helpers.py:12`` when seen from another file."""
+        line = getattr(node, "lineno", 1)
+        return f"line {line}" if self is seen_from else f"{os.path.basename(self.path)}:{line}"
+
+
+class Project:
+    """The modules reached while one file is analysed, within bounds."""
+
+    def __init__(self, config: "Config") -> None:
+        from flake8_mongo_threads.semantics.inference import Inference
+
+        self.config = config
+        self.loaded: dict[str, Module | None] = {}
+        self.order: list[Module] = []
+        self.bytes = 0
+        self.inference: Inference = Inference(self)
+
+    def root(self, source: Source, tree: ast.Module) -> Module:
+        """The module being linted."""
+        roots = modules.Roots(source.location, self.config.src)
+        module = Module(self, source, Index(tree), os.path.abspath(source.location), roots.package, roots.paths, 0)
+        self.loaded[module.location] = module
+        self.order.append(module)
+        return module
+
+    def load(self, path: str, asker: Module) -> Module | None:
+        """The module at a path; None beyond the bounds or when it cannot be read."""
+        if path in self.loaded:
+            return self.loaded[path]
+        if len(self.loaded) > modules.MAX_MODULES or asker.depth >= modules.MAX_DEPTH or self.bytes > modules.MAX_BYTES:
+            return None
+        parsed = modules.read(path)
+        index = parsed.index if parsed is not None else None
+        if parsed is None or index is None:
+            self.loaded[path] = None
+            return None
+        self.bytes += len(parsed.text)
+        name = modules.Roots(path).package
+        module = Module(self, display(parsed.source, asker), index, path, name, asker.roots, asker.depth + 1)
+        self.loaded[path] = module
+        self.order.append(module)
+        return module
+
+    def find(self, asker: Module, name: str, level: int) -> Module | None:
+        """The first-party module that an import names, or None."""
+        path = self.locate(asker, name, level)
+        return self.load(path, asker) if path else None
+
+    def locate(self, asker: Module, name: str, level: int) -> str:
+        """The file of an imported module, relative imports resolved; empty when it is not first-party."""
+        return resolve_path(asker.location, asker.roots, name, level)
+
+
+def resolve_path(location: str, roots: tuple[str, ...], name: str, level: int) -> str:
+    """The file that ``name`` (with ``level`` leading dots) means when imported from the file at ``location``."""
+    if level == 0:
+        return modules.locate(roots, name)
+    base = os.path.dirname(location)
+    for _ in range(level - 1):
+        base = os.path.dirname(base)
+    return modules.file_at(os.path.join(base, *name.split("."))) if name else modules.file_at(base)
+
+
+def display(source: Source, asker: Module) -> Source:
+    """Show another file's path the way the linted file's own path is shown: relative when that one is."""
+    if os.path.isabs(asker.source.path):
+        return source
+    try:
+        shown = os.path.relpath(source.path)
+    except ValueError:  # another drive on Windows
+        return source
+    return Source(shown, source.lines, source.path)

@@ -1,0 +1,719 @@
+"""The one walk over a file: scopes, bindings and the indexes every later question is answered from.
+
+No recursion: a thousand-term sum or a deep ``elif`` chain must not end the run. Each scope is walked once with an
+explicit stack; nested functions are queued. What is collected is what inference, call graph and facts look up by name.
+"""
+
+import ast
+from typing import NamedTuple
+
+from flake8_mongo_threads.semantics.syntax import CHILD_FIELDS, COMPREHENSIONS, FUNCTIONS, LOOPS, TRIES, WITHS, ends
+
+
+class Binding:
+    """One way a name gets a value.
+
+    ``how`` is one of assign, unpack, ann, aug, for, with, except, import, def, class, param, match, del.
+    ``value`` is the expression (or definition) that supplies it, read in ``scope``; ``path`` is the position inside
+    a tuple being unpacked.
+    """
+
+    __slots__ = ("annotation", "how", "name", "node", "path", "scope", "value")
+
+    def __init__(
+        self,
+        name: str,
+        how: str,
+        node: ast.AST,
+        value: ast.AST | None,
+        scope: "Scope",
+        annotation: ast.expr | None = None,
+        path: tuple[int, ...] = (),
+    ) -> None:
+        self.name = name
+        self.how = how
+        self.node = node
+        self.value = value
+        self.scope = scope
+        self.annotation = annotation
+        self.path = path
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Line and byte column where the name is bound."""
+        node = self.node
+        return (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
+
+
+class Import(NamedTuple):
+    """What an import statement binds: ``module`` with its leading dots counted in ``level``; ``name`` of a from-import."""
+
+    module: str
+    name: str
+    level: int
+    alias: ast.alias
+    statement: ast.Import | ast.ImportFrom
+
+
+class Scope:
+    """A module, class, function, lambda or comprehension."""
+
+    __slots__ = ("bindings", "calls", "cls", "globals", "index", "kind", "name", "node", "nonlocals", "parent", "returns", "yields")
+
+    def __init__(self, kind: str, node: ast.AST, parent: "Scope | None", name: str, index: "Index") -> None:
+        self.kind = kind
+        self.node = node
+        self.parent = parent
+        self.name = name
+        self.index = index
+        self.bindings: dict[str, list[Binding]] = {}
+        self.calls: list[ast.Call] = []
+        self.returns: list[ast.expr] = []
+        self.yields: list[ast.Yield | ast.YieldFrom] = []
+        self.globals: set[str] = set()
+        self.nonlocals: set[str] = set()
+        self.cls: Scope | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.qualname}>"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether this is an ``async def``."""
+        return isinstance(self.node, ast.AsyncFunctionDef)
+
+    @property
+    def qualname(self) -> str:
+        """Dotted name within the module, as Python's ``__qualname__`` without ``<locals>``."""
+        parts = []
+        scope: Scope | None = self
+        while scope is not None and scope.kind != "module":
+            parts.append(scope.name)
+            scope = scope.parent
+        return ".".join(reversed(parts))
+
+    @property
+    def function(self) -> "Scope":
+        """The function, class or module whose code this is: a comprehension belongs to the one around it."""
+        scope = self
+        while scope.kind == "comprehension" and scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+    @property
+    def params(self) -> list[ast.arg]:
+        """The parameters in order: positional-only, normal, ``*args``, keyword-only, ``**kwargs``."""
+        if not isinstance(self.node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            return []
+        a = self.node.args
+        return [*a.posonlyargs, *a.args, *([a.vararg] if a.vararg else []), *a.kwonlyargs, *([a.kwarg] if a.kwarg else [])]
+
+    @property
+    def positional(self) -> list[ast.arg]:
+        """The parameters that take positional arguments."""
+        if not isinstance(self.node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            return []
+        return [*self.node.args.posonlyargs, *self.node.args.args]
+
+    @property
+    def decorators(self) -> list[ast.expr]:
+        """The decorators of a function or class."""
+        return getattr(self.node, "decorator_list", [])
+
+
+class Store(NamedTuple):
+    """An assignment to an attribute or item: the target, the value (None when unreadable), and where it stands."""
+
+    target: ast.Attribute | ast.Subscript
+    value: ast.expr | None
+    scope: Scope
+    how: str
+    annotation: ast.expr | None = None
+    path: tuple[int, ...] = ()
+
+
+class Index:
+    """Everything the one walk collects from a file."""
+
+    __slots__ = (
+        "attribute_loads",
+        "attribute_stores",
+        "awaited",
+        "bodies",
+        "calls",
+        "classes",
+        "functions",
+        "handlers",
+        "imports",
+        "item_stores",
+        "lambdas",
+        "loops",
+        "module_scope",
+        "mutations",
+        "name_loads",
+        "parents",
+        "place",
+        "scope_of_node",
+        "scopes",
+        "tests",
+        "tree",
+        "tries",
+        "withs",
+    )
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.tree = tree
+        self.parents: dict[ast.AST, ast.AST] = {}
+        self.place: dict[ast.AST, tuple[ast.AST, str, int]] = {}
+        """Where a statement stands: the node that owns its block, the block's field, the position in the block."""
+        self.scopes: list[Scope] = []
+        self.scope_of_node: dict[ast.AST, Scope] = {}
+        self.bodies: dict[ast.AST, Scope] = {}
+        """The scope that a definition, lambda or comprehension opens."""
+        self.functions: list[Scope] = []
+        self.lambdas: list[Scope] = []
+        self.classes: list[Scope] = []
+        self.calls: list[ast.Call] = []
+        self.imports: list[tuple[Import, Scope]] = []
+        self.attribute_stores: dict[str, list[Store]] = {}
+        self.item_stores: list[Store] = []
+        self.mutations: dict[str, list[tuple[ast.Call, Scope]]] = {}
+        """Calls such as ``x.append(v)``, by method name: they put values into containers."""
+        self.name_loads: dict[str, list[ast.Name]] = {}
+        self.attribute_loads: dict[str, list[ast.Attribute]] = {}
+        self.awaited: set[ast.AST] = set()
+        self.loops: list[tuple[ast.AST, Scope]] = []
+        self.withs: list[tuple[ast.With | ast.AsyncWith, Scope]] = []
+        self.tries: list[tuple[ast.AST, Scope]] = []
+        self.handlers: list[tuple[ast.ExceptHandler, Scope]] = []
+        self.tests: list[tuple[ast.expr, Scope]] = []
+        self.module_scope = Scope("module", tree, None, "", self)
+        _walk(self)
+
+    # ---------------------------------------------------------------- questions about places
+
+    def statement(self, node: ast.AST) -> ast.AST:
+        """The statement a node is part of (the node itself when it is one)."""
+        place = self.place
+        parents = self.parents
+        while node not in place:
+            up = parents.get(node)
+            if up is None:
+                return node
+            node = up
+        return node
+
+    def scope(self, node: ast.AST) -> Scope:
+        """The scope in which a node is evaluated."""
+        found = self.scope_of_node.get(node)
+        if found is not None:
+            return found
+        child = node
+        parents = self.parents
+        up = parents.get(node)
+        while up is not None:
+            body = self.bodies.get(up)
+            if body is not None and _inside(up, child):
+                return body
+            if isinstance(up, ast.Call):
+                known = self.scope_of_node.get(up)
+                if known is not None:
+                    return known
+            child = up
+            up = parents.get(up)
+        return self.module_scope
+
+    def ancestors(self, node: ast.AST) -> list[ast.AST]:
+        """The nodes around a node, innermost first, up to and including the module."""
+        found = []
+        up = self.parents.get(node)
+        while up is not None:
+            found.append(up)
+            up = self.parents.get(up)
+        return found
+
+    def block_path(self, node: ast.AST, root: ast.AST) -> list[tuple[ast.AST, str, int]]:
+        """The blocks around a node from the innermost out to ``root``: owner, field, index of the statement in it."""
+        path = []
+        statement = self.statement(node)
+        while statement in self.place:
+            spot = self.place[statement]
+            path.append(spot)
+            if spot[0] is root:
+                break
+            statement = self.statement(spot[0])
+        return path
+
+    def reaching(self, scope: Scope, name: str, use: ast.AST) -> list[Binding]:
+        """The bindings of a local name that can supply its value at ``use``.
+
+        A binding in straight-line code hides the ones before it; branches, loops and handlers join; a branch that
+        returns or raises does not reach what follows.
+        """
+        bindings = scope.bindings.get(name, [])
+        if len(bindings) < 2 or use not in self.parents:
+            return bindings
+        root = scope.node
+        use_path = self.block_path(use, root)
+        if not use_path or use_path[-1][0] is not root:
+            return bindings
+        blocks = {(id(owner), field): position for owner, field, position in use_path}
+        use_position = (getattr(use, "lineno", 0), getattr(use, "col_offset", 0))
+        use_statement = self.statement(use)
+        dominator: Binding | None = None
+        others: list[Binding] = []
+        for binding in bindings:
+            if binding.how == "del":
+                continue
+            if binding.scope.function is not scope.function:
+                others.append(binding)
+                continue
+            if binding.how == "param":
+                if dominator is None:
+                    dominator = binding
+                continue
+            where = self._bound_at(binding)
+            if where is None:
+                others.append(binding)
+                continue
+            owner, field, position = where
+            at = blocks.get((id(owner), field))
+            before = at is not None and position < at
+            if at is not None and position == at and binding.how in ("assign", "with") and self._walrus_before(binding, use):
+                before = True
+            if before:
+                if dominator is None or dominator.how == "param" or binding.position >= dominator.position:
+                    dominator = binding
+            else:
+                others.append(binding)
+        result: list[Binding] = [] if dominator is None else [dominator]
+        loops = [owner for owner, field, _ in use_path if isinstance(owner, LOOPS) and field == "body"]
+        dominator_loops: set[int] = set()
+        if dominator is not None and dominator.how != "param":
+            where = self._bound_at(dominator)
+            dominator_loops = {id(o) for o, f, _ in self.block_path(dominator.node, root) if isinstance(o, LOOPS) and f == "body"}
+            if where is not None and isinstance(where[0], LOOPS):
+                dominator_loops.add(id(where[0]))
+        for binding in others:
+            if binding.scope.function is not scope.function:
+                result.append(binding)
+                continue
+            path = self.block_path(binding.node, root)
+            shared = any(isinstance(o, LOOPS) and f == "body" and any(o is loop for loop in loops) and id(o) not in dominator_loops for o, f, _ in path)
+            statement = self.statement(binding.node)
+            earlier = binding.position < use_position and statement is not use_statement
+            if not earlier and not shared:
+                continue
+            if dominator is not None and dominator.how != "param" and binding.position < dominator.position and not shared:
+                continue
+            if not shared and self._cut_off(path, blocks):
+                continue
+            result.append(binding)
+        return result or bindings
+
+    def _bound_at(self, binding: Binding) -> tuple[ast.AST, str, int] | None:
+        """The place from which a binding is in force: inside its body for a loop target, at the statement otherwise."""
+        node = binding.node
+        if binding.how == "for" and isinstance(binding.value, ast.AST):
+            loop = self.parents.get(binding.value)
+            if isinstance(loop, (ast.For, ast.AsyncFor)):
+                return (loop, "body", -1)
+        statement = self.statement(node)
+        if isinstance(statement, WITHS) and binding.how == "with":
+            # in force inside the body, and after it, because the target is always bound
+            owner, field, position = self.place.get(statement, (statement, "body", -1))
+            return (owner, field, position)
+        if isinstance(statement, ast.ExceptHandler):
+            return (statement, "body", -1)
+        return self.place.get(statement)
+
+    def _walrus_before(self, binding: Binding, use: ast.AST) -> bool:
+        statement = self.statement(binding.node)
+        if isinstance(statement, WITHS) and binding.how == "with":
+            return (getattr(use, "lineno", 0), getattr(use, "col_offset", 0)) > binding.position
+        return isinstance(self.parents.get(binding.node), ast.NamedExpr) and (getattr(use, "lineno", 0), getattr(use, "col_offset", 0)) > binding.position
+
+    @staticmethod
+    def _cut_off(path: list[tuple[ast.AST, str, int]], blocks: dict[tuple[int, str], int]) -> bool:
+        """Whether control that passed a binding can no longer come to the use: other branch, or the branch ends."""
+        for owner, field, _ in path:
+            if (id(owner), field) in blocks:
+                return False
+            block = getattr(owner, field, None)
+            if isinstance(block, list) and block and isinstance(block[0], ast.stmt) and ends(block):
+                return True
+            if isinstance(owner, ast.If):
+                other = "orelse" if field == "body" else "body"
+                if (id(owner), other) in blocks:
+                    return True
+        return False
+
+
+def _inside(owner: ast.AST, child: ast.AST) -> bool:
+    """Whether ``child`` (a direct child of ``owner``) belongs to the scope that ``owner`` opens."""
+    if isinstance(owner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)):
+        return isinstance(child, ast.stmt)
+    if isinstance(owner, ast.Lambda):
+        return child is owner.body
+    if isinstance(owner, COMPREHENSIONS):
+        return child is not owner.generators[0]
+    return False
+
+
+_CONTAINER_METHODS = frozenset(("append", "add", "insert", "setdefault", "update", "extend", "appendleft", "put", "put_nowait", "put_item"))
+
+
+def _walk(index: Index) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop over node types is the point: it must be flat
+    parents = index.parents
+    place = index.place
+    scope_of_node = index.scope_of_node
+    name_loads = index.name_loads
+    attribute_loads = index.attribute_loads
+    fields_of = CHILD_FIELDS
+    queue: list[tuple[Scope, list[ast.AST]]] = []
+
+    module = index.module_scope
+    index.scopes.append(module)
+    index.bodies[index.tree] = module
+    for position, statement in enumerate(index.tree.body):
+        parents[statement] = index.tree
+        place[statement] = (index.tree, "body", position)
+    queue.append((module, list(index.tree.body)))
+
+    Name, Constant, Attribute, Call, Expr = ast.Name, ast.Constant, ast.Attribute, ast.Call, ast.Expr
+    Load = ast.Load
+
+    cursor = 0
+    while cursor < len(queue):
+        scope, roots = queue[cursor]
+        cursor += 1
+        stack = roots[::-1]
+        while stack:
+            node = stack.pop()
+            kind = type(node)
+            if kind is Name:
+                if type(node.ctx) is Load:  # type: ignore[attr-defined]
+                    name = node.id  # type: ignore[attr-defined]
+                    found = name_loads.get(name)
+                    if found is None:
+                        name_loads[name] = [node]  # type: ignore[list-item]
+                    else:
+                        found.append(node)  # type: ignore[arg-type]
+                continue
+            if kind is Constant:
+                continue
+            if kind is Attribute:
+                if type(node.ctx) is Load:  # type: ignore[attr-defined]
+                    attribute_loads.setdefault(node.attr, []).append(node)  # type: ignore[attr-defined,arg-type]
+                value = node.value  # type: ignore[attr-defined]
+                parents[value] = node
+                stack.append(value)
+                continue
+            if kind is Expr:
+                value = node.value  # type: ignore[attr-defined]
+                parents[value] = node
+                stack.append(value)
+                continue
+            if kind is Call:
+                scope.calls.append(node)  # type: ignore[arg-type]
+                index.calls.append(node)  # type: ignore[arg-type]
+                scope_of_node[node] = scope
+                func = node.func  # type: ignore[attr-defined]
+                if type(func) is Attribute and func.attr in _CONTAINER_METHODS:
+                    index.mutations.setdefault(func.attr, []).append((node, scope))  # type: ignore[arg-type]
+            elif kind in _SPECIAL:
+                _special(index, scope, node, queue)
+                if kind in _OPENS_SCOPE:
+                    _push_outer(node, parents, stack)
+                    continue
+            fresh: list[ast.AST] = []
+            for field in fields_of.get(kind, ()):
+                value = getattr(node, field, None)
+                if value is None:
+                    continue
+                if type(value) is list:
+                    if field in _BLOCKS:
+                        for position, item in enumerate(value):
+                            parents[item] = node
+                            place[item] = (node, field, position)
+                            fresh.append(item)
+                    else:
+                        for item in value:
+                            if item is not None and not isinstance(item, str):
+                                parents[item] = node
+                                fresh.append(item)
+                else:
+                    parents[value] = node
+                    fresh.append(value)
+            fresh.reverse()
+            stack += fresh
+
+
+_BLOCKS = frozenset(("body", "orelse", "finalbody", "handlers", "cases"))
+_OPENS_SCOPE: set[type] = {ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, *COMPREHENSIONS}
+_SPECIAL: set[type] = {
+    *_OPENS_SCOPE,
+    ast.Import,
+    ast.ImportFrom,
+    ast.Assign,
+    ast.AnnAssign,
+    ast.AugAssign,
+    ast.NamedExpr,
+    ast.For,
+    ast.AsyncFor,
+    ast.While,
+    ast.With,
+    ast.AsyncWith,
+    ast.Return,
+    ast.Yield,
+    ast.YieldFrom,
+    ast.Await,
+    ast.Global,
+    ast.Nonlocal,
+    ast.ExceptHandler,
+    ast.If,
+    ast.IfExp,
+    ast.Delete,
+    ast.Assert,
+    ast.MatchAs,
+    ast.MatchStar,
+    ast.BoolOp,
+    ast.UnaryOp,
+    *TRIES,
+}
+
+
+def _push_outer(node: ast.AST, parents: dict[ast.AST, ast.AST], stack: list[ast.AST]) -> None:
+    """Push the parts of a definition that the enclosing scope evaluates: decorators, defaults, annotations, bases."""
+    fresh: list[ast.AST] = []
+
+    def add(child: ast.AST | None, parent: ast.AST = node) -> None:
+        if child is not None:
+            parents[child] = parent
+            fresh.append(child)
+
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        arguments = node.args
+        parents[arguments] = node
+        if not isinstance(node, ast.Lambda):
+            for decorator in node.decorator_list:
+                add(decorator)
+            add(node.returns)
+        for default in (*arguments.defaults, *arguments.kw_defaults):
+            add(default, arguments)
+        for arg in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
+            if arg is not None:
+                parents[arg] = arguments
+                add(arg.annotation, arg)
+    elif isinstance(node, ast.ClassDef):
+        for decorator in node.decorator_list:
+            add(decorator)
+        for base in node.bases:
+            add(base)
+        for keyword in node.keywords:
+            parents[keyword] = node
+            add(keyword.value, keyword)
+    elif isinstance(node, COMPREHENSIONS):
+        parents[node.generators[0]] = node
+        add(node.generators[0].iter, node.generators[0])
+    fresh.reverse()
+    stack += fresh
+
+
+def _special(index: Index, scope: Scope, node: ast.AST, queue: list[tuple[Scope, list[ast.AST]]]) -> None:  # noqa: C901, PLR0912, PLR0915
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            bind_target(index, scope, target, node.value, "assign")
+    elif isinstance(node, ast.AnnAssign):
+        bind_target(index, scope, node.target, node.value, "ann", node.annotation)
+    elif isinstance(node, ast.AugAssign):
+        bind_target(index, scope, node.target, node.value, "aug")
+    elif isinstance(node, ast.NamedExpr):
+        bind_target(index, scope.function, node.target, node.value, "assign", value_scope=scope)
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        _bind_import(index, scope, node)
+    elif isinstance(node, FUNCTIONS):
+        _open_function(index, scope, node, queue)
+    elif isinstance(node, ast.ClassDef):
+        _bind(scope, Binding(node.name, "class", node, node, scope))
+        child = _open(index, scope, node, "class", node.name)
+        child.cls = child
+        index.classes.append(child)
+        _queue_body(index, child, node.body, queue)
+    elif isinstance(node, ast.Lambda):
+        child = _open(index, scope, node, "lambda", "<lambda>")
+        index.lambdas.append(child)
+        _bind_params(child)
+        index.parents[node.body] = node
+        queue.append((child, [node.body]))
+    elif isinstance(node, COMPREHENSIONS):
+        _open_comprehension(index, scope, node, queue)
+    elif isinstance(node, (ast.For, ast.AsyncFor)):
+        index.loops.append((node, scope))
+        bind_target(index, scope, node.target, node.iter, "for")
+    elif isinstance(node, ast.While):
+        index.loops.append((node, scope))
+        index.tests.append((node.test, scope))
+    elif isinstance(node, WITHS):
+        index.withs.append((node, scope))
+        for item in node.items:
+            if item.optional_vars is not None:
+                bind_target(index, scope, item.optional_vars, item.context_expr, "with")
+    elif isinstance(node, ast.Return):
+        if node.value is not None:
+            scope.returns.append(node.value)
+    elif isinstance(node, (ast.Yield, ast.YieldFrom)):
+        scope.function.yields.append(node)
+    elif isinstance(node, ast.Await):
+        index.awaited.add(node.value)
+    elif isinstance(node, ast.Global):
+        scope.globals.update(node.names)
+    elif isinstance(node, ast.Nonlocal):
+        scope.nonlocals.update(node.names)
+    elif isinstance(node, ast.ExceptHandler):
+        index.handlers.append((node, scope))
+        if node.name:
+            _bind(scope, Binding(node.name, "except", node, node.type, scope))
+    elif isinstance(node, (ast.If, ast.IfExp, ast.Assert)):
+        index.tests.append((node.test, scope))
+    elif isinstance(node, ast.Delete):
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                _bind(scope, Binding(target.id, "del", target, None, scope))
+    elif isinstance(node, (ast.MatchAs, ast.MatchStar)):
+        if node.name:
+            subject = _match_subject(index, node) if isinstance(node, ast.MatchAs) and node.pattern is None else None
+            _bind(scope, Binding(node.name, "assign" if subject is not None else "match", node, subject, scope))
+    elif isinstance(node, ast.BoolOp):
+        index.tests.extend((value, scope) for value in node.values[:-1])
+    elif isinstance(node, ast.UnaryOp):
+        if isinstance(node.op, ast.Not):
+            index.tests.append((node.operand, scope))
+    elif isinstance(node, TRIES):
+        index.tries.append((node, scope))
+
+
+def _match_subject(index: Index, node: ast.AST) -> ast.expr | None:
+    case = index.parents.get(node)
+    match = index.parents.get(case) if isinstance(case, ast.match_case) else None
+    return match.subject if isinstance(match, ast.Match) else None
+
+
+def _open(index: Index, parent: Scope, node: ast.AST, kind: str, name: str) -> Scope:
+    child = Scope(kind, node, parent, name, index)
+    index.scopes.append(child)
+    index.bodies[node] = child
+    child.cls = parent if parent.kind == "class" else None
+    return child
+
+
+def _queue_body(index: Index, child: Scope, body: list[ast.stmt], queue: list[tuple[Scope, list[ast.AST]]]) -> None:
+    for position, statement in enumerate(body):
+        index.parents[statement] = child.node
+        index.place[statement] = (child.node, "body", position)
+    queue.append((child, list(body)))
+
+
+def _open_function(index: Index, scope: Scope, node: ast.FunctionDef | ast.AsyncFunctionDef, queue: list[tuple[Scope, list[ast.AST]]]) -> None:
+    target = index.module_scope if node.name in scope.globals else scope
+    binding = Binding(node.name, "def", node, node, scope)
+    target.bindings.setdefault(node.name, []).append(binding)
+    child = _open(index, scope, node, "function", node.name)
+    index.functions.append(child)
+    _bind_params(child)
+    _queue_body(index, child, node.body, queue)
+
+
+def _bind_params(scope: Scope) -> None:
+    for arg in scope.params:
+        scope.bindings.setdefault(arg.arg, []).append(Binding(arg.arg, "param", arg, None, scope, arg.annotation))
+
+
+def _open_comprehension(index: Index, scope: Scope, node: ast.AST, queue: list[tuple[Scope, list[ast.AST]]]) -> None:
+    child = _open(index, scope, node, "comprehension", f"<{type(node).__name__}>")
+    index.loops.append((node, scope))
+    roots: list[ast.AST] = []
+    for position, generator in enumerate(node.generators):  # type: ignore[attr-defined]
+        index.parents[generator] = node
+        bind_target(index, child, generator.target, generator.iter, "for", value_scope=scope if position == 0 else child)
+        index.parents[generator.target] = generator
+        roots.append(generator.target)
+        if position:
+            index.parents[generator.iter] = generator
+            roots.append(generator.iter)
+        for test in generator.ifs:
+            index.parents[test] = generator
+            index.tests.append((test, child))
+            roots.append(test)
+    for field in ("key", "value", "elt"):
+        part = getattr(node, field, None)
+        if part is not None:
+            index.parents[part] = node
+            roots.append(part)
+    queue.append((child, roots))
+
+
+def _bind_import(index: Index, scope: Scope, node: ast.Import | ast.ImportFrom) -> None:
+    for alias in node.names:
+        index.parents[alias] = node
+        if isinstance(node, ast.Import):
+            what = Import(alias.name, "", 0, alias, node)
+            local = alias.asname or alias.name.partition(".")[0]
+        else:
+            what = Import(node.module or "", alias.name, node.level, alias, node)
+            local = alias.asname or alias.name
+        index.imports.append((what, scope))
+        if alias.name != "*":
+            target = index.module_scope if local in scope.globals else scope
+            target.bindings.setdefault(local, []).append(Binding(local, "import", alias, node, scope))
+
+
+def _bind(scope: Scope, binding: Binding) -> None:
+    owner = scope
+    if binding.name in scope.globals:
+        owner = scope.index.module_scope
+    elif binding.name in scope.nonlocals:
+        outer = scope.parent
+        while outer is not None and (outer.kind == "class" or binding.name not in outer.bindings):
+            outer = outer.parent
+        owner = outer or scope
+    owner.bindings.setdefault(binding.name, []).append(binding)
+
+
+def bind_target(
+    index: Index,
+    scope: Scope,
+    target: ast.expr,
+    value: ast.expr | None,
+    how: str,
+    annotation: ast.expr | None = None,
+    *,
+    value_scope: Scope | None = None,
+) -> None:
+    """Record what an assignment target binds: names, attributes, items and the parts of tuples."""
+    read_in = value_scope or scope
+    pending: list[tuple[ast.expr, ast.expr | None, tuple[int, ...]]] = [(target, value, ())]
+    while pending:
+        node, source, path = pending.pop()
+        if isinstance(node, ast.Name):
+            binding = Binding(node.id, how, node, source, read_in, annotation, path)
+            if value_scope is not None and scope.kind == "comprehension":
+                scope.bindings.setdefault(node.id, []).append(binding)
+            else:
+                _bind(scope, binding)
+        elif isinstance(node, ast.Attribute):
+            index.attribute_stores.setdefault(node.attr, []).append(Store(node, source, read_in, how, annotation, path))
+        elif isinstance(node, ast.Subscript):
+            index.item_stores.append(Store(node, source, read_in, how, annotation, path))
+        elif isinstance(node, ast.Starred):
+            pending.append((node.value, None, path))
+        elif isinstance(node, (ast.Tuple, ast.List)):
+            literal = source if isinstance(source, (ast.Tuple, ast.List)) and how == "assign" and not path else None
+            starred = next((i for i, e in enumerate(node.elts) if isinstance(e, ast.Starred)), len(node.elts))
+            for position, element in enumerate(node.elts):
+                if literal is not None and len(literal.elts) == len(node.elts) and not any(isinstance(e, ast.Starred) for e in (*literal.elts, *node.elts)):
+                    pending.append((element, literal.elts[position], ()))
+                elif position < starred:
+                    pending.append((element, source, (*path, position)))
+                else:
+                    pending.append((element, None, ()))

@@ -1,0 +1,420 @@
+"""One object used by several workers at once: sessions, cursors, files, documents."""
+
+import ast
+from typing import TYPE_CHECKING
+
+from flake8_mongo_threads.concurrency import spawners
+from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS
+from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation
+from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, single_worker
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, last_name, path_key
+from flake8_mongo_threads.semantics.values import Driver, External
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
+
+NOT_SHAREABLE = frozenset(("session", "cursor", "command-cursor", "raw-cursor", "change-stream", "grid-in", "grid-out", "grid-out-cursor"))
+
+_LOCKS = frozenset(
+    ("threading.Lock()", "threading.RLock()", "threading.Condition()", "threading.Semaphore()", "threading.BoundedSemaphore()", "asyncio.Lock()", "asyncio.Semaphore()", "anyio.Lock()", "multiprocessing.Lock()")
+)  # fmt: skip
+
+
+class Shared:
+    """An object that several workers use at the same time. ``node`` is the launch, or the assignment that stores it."""
+
+    __slots__ = ("cause", "how", "node", "span", "steps", "text", "value", "where", "work")
+
+    def __init__(self, module: "Module", node: ast.AST, value: Driver, where: str, how: str, text: str, steps: tuple[Step, ...], work: Work | None) -> None:
+        self.node = node
+        self.value = value
+        self.where = where
+        self.how = how
+        self.text = text
+        """How it comes to be shared: ``reaches every thread started at line 12``."""
+        self.steps = steps
+        self.work = work
+        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.cause = f"shared@{self.span.line}:{self.span.col}:{value.family}"
+
+    def made(self, module: "Module") -> str:
+        """Where the object was made, for a message."""
+        site = self.value.site
+        return f" made at {site.module.where(site.node, module)}" if site is not None else ""
+
+
+def shared_objects(module: "Module") -> list[Shared]:
+    """Every object that is not safe to share and that several workers get, one fact an object."""
+    found: list[Shared] = []
+    groups: dict[object, list[HandOver]] = {}
+    for hand_over in module.facts(HandOver):
+        if hand_over.value.family in NOT_SHAREABLE and not _owned_by_worker(hand_over):
+            groups.setdefault(hand_over.value.key(), []).append(hand_over)
+    for hand_overs in groups.values():
+        shared = _conflict(module, hand_overs)
+        if shared is not None:
+            found.append(shared)
+    reported = {s.value.key() for s in found}
+    found.extend(s for s in stored_objects(module) if s.value.key() not in reported)
+    return found
+
+
+def _owned_by_worker(hand_over: HandOver) -> bool:
+    """Whether the object is made inside the code that runs in the worker."""
+    site = hand_over.value.site
+    if site is None:
+        return False
+    for function in hand_over.work.functions:
+        if site.module is function.module:
+            node: ast.AST | None = site.node
+            while node is not None:
+                if node is function.scope.node:
+                    return True
+                node = site.module.index.parents.get(node)
+    return False
+
+
+def _conflict(module: "Module", hand_overs: list[HandOver]) -> Shared | None:
+    works: list[HandOver] = []
+    for hand_over in sorted(hand_overs, key=lambda h: (h.work.call.lineno, h.work.call.col_offset)):
+        if all(hand_over.work is not other.work for other in works):
+            works.append(hand_over)
+    works = [h for h in works if not _locked(h) and not single_worker(h.work.pool) and h.work.where not in (spawners.PROCESS,)]
+    for hand_over in works:
+        if hand_over.shared and not waits_for_each(module, hand_over.work):
+            line = hand_over.work.call.lineno
+            text = f"reaches every {_noun(hand_over.work)} started at line {line}"
+            return _shared(module, hand_over, text)
+    several = [h for h in works if not waits_for_each(module, h.work)]
+    several = _concurrent_launches(module, several)
+    if len(several) > 1:
+        lines = ", ".join(str(h.work.call.lineno) for h in several[:3])
+        one_line = len({h.work.call.lineno for h in several}) == 1
+        text = f"reaches several {_noun(several[0].work)}s started at line{'' if one_line else 's'} {several[0].work.call.lineno if one_line else lines}"
+        return _shared(module, several[0], text)
+    for hand_over in several:
+        use = _used_meanwhile(module, hand_over)
+        if use is not None:
+            text = f"reaches the {_noun(hand_over.work)} started at line {hand_over.work.call.lineno} and is used here meanwhile (line {getattr(use, 'lineno', 1)})"
+            return _shared(module, hand_over, text)
+    return None
+
+
+def _concurrent_launches(module: "Module", works: list[HandOver]) -> list[HandOver]:
+    """Launches of one function scope that are under way together: no join of the first lies before the second."""
+    if len(works) < 2:
+        return works
+    first = works[0]
+    together = [first]
+    for other in works[1:]:
+        if other.work.scope.function is not first.work.scope.function:
+            continue
+        if exclusive(module, first.work.call, other.work.call):
+            continue
+        if not joined_between(module, first.work, other.work.call):
+            together.append(other)
+    return together
+
+
+def exclusive(module: "Module", first: ast.AST, second: ast.AST) -> bool:
+    """Whether two nodes stand in different branches of one ``if``."""
+    path = {(id(o), f) for o, f, _ in module.index.block_path(first, module.index.tree)}
+    for owner, field, _ in module.index.block_path(second, module.index.tree):
+        if isinstance(owner, ast.If):
+            other = "orelse" if field == "body" else "body"
+            if (id(owner), other) in path:
+                return True
+    return False
+
+
+def _shared(module: "Module", hand_over: HandOver, text: str) -> Shared:
+    work = hand_over.work
+    steps: list[Step] = []
+    if hand_over.value.site is not None:
+        steps.append(hand_over.value.site.step(f"the {hand_over.value.family} is made here"))
+    steps.append(module.step(work.call, f"it {text}"))
+    return Shared(module, work.call, hand_over.value, work.where, hand_over.how, text, tuple(steps), work)
+
+
+def _noun(work: Work) -> str:
+    return {"thread": "thread", "task": "task", "greenlet": "greenlet", "job": "job"}.get(work.where, work.where)
+
+
+def waits_for_each(module: "Module", work: Work) -> bool:
+    """Whether the launching code waits for the work before anything else can use the object."""
+    index = module.index
+    parent = index.parents.get(work.call)
+    # pool.submit(f, x).result(), Thread(...).start() is not waiting
+    if isinstance(parent, ast.Attribute) and parent.attr in ("result", "get", "wait", "join"):
+        return True
+    if work.launcher.joined and work.where in (spawners.THREAD, spawners.RUN) and not work.launcher.many:
+        if work.call in index.awaited or not _awaitable_launcher(work):
+            return True
+    if work.path.endswith("run_in_executor") and work.call in index.awaited:
+        return True
+    if work.where == spawners.TASK and work.call in index.awaited and not work.launcher.many:
+        return True
+    return _joined_in_loop(module, work)
+
+
+def _awaitable_launcher(work: Work) -> bool:
+    return work.path.startswith(("asyncio.", "anyio.", "trio.", "fastapi.", "asgiref."))
+
+
+def _joined_in_loop(module: "Module", work: Work) -> bool:
+    """``t = Thread(…); t.start(); t.join()`` in one loop body: one at a time."""
+    index = module.index
+    loop = enclosing_loop(module, work.call)
+    statement = index.statement(work.call)
+    targets = [t.id for t in statement.targets if isinstance(t, ast.Name)] if isinstance(statement, ast.Assign) else []
+    if not targets or loop is None or not isinstance(loop, (ast.For, ast.While, ast.AsyncFor)):
+        return False
+    return any(_waits(call, targets[0]) and _inside(module, call, loop) and enclosing_loop(module, call) is loop for call in index.calls) or any(
+        isinstance(n, ast.Name) and n.id == targets[0] and _inside(module, n, loop) for n in index.awaited
+    )
+
+
+def _waits(call: ast.Call, name: str) -> bool:
+    func = call.func
+    return isinstance(func, ast.Attribute) and func.attr in ("join", "result", "wait", "get") and isinstance(func.value, ast.Name) and func.value.id == name
+
+
+def _inside(module: "Module", node: ast.AST, root: ast.AST) -> bool:
+    current: ast.AST | None = node
+    while current is not None:
+        if current is root:
+            return True
+        current = module.index.parents.get(current)
+    return False
+
+
+def joined_between(module: "Module", work: Work, later: ast.AST) -> bool:
+    """Whether the code waits for the work somewhere between its launch and a later node of the same function."""
+    return wait_after(module, work, before=later) is not None
+
+
+def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> ast.AST | None:
+    """The first place after a launch, in the same function, that waits for the work: join, result, shutdown, the end of
+    the ``with`` of its pool, ``wait``, ``as_completed``, ``await`` of the task, iteration of ``map``."""
+    index = module.index
+    start = (work.call.end_lineno or work.call.lineno, work.call.end_col_offset or 0)
+    end = (getattr(before, "lineno", 1 << 30), getattr(before, "col_offset", 0)) if before is not None else (1 << 30, 0)
+    names = handles(module, work)
+    scope = work.scope.function
+    pool_key = path_key(work.call.func.value) if isinstance(work.call.func, ast.Attribute) else ""
+    for call in index.calls:
+        at = (call.lineno, call.col_offset)
+        if not (start <= at < end) or index.scope_of_node[call].function is not scope:
+            continue
+        func = call.func
+        if isinstance(func, ast.Attribute):
+            key = path_key(func.value)
+            if func.attr in ("join", "result", "wait", "get", "joinall") and (key in names or _loops_over(module, func.value, names)):
+                return call
+            if func.attr in ("shutdown", "join", "close") and pool_key and key == pool_key and func.attr != "close":
+                return call
+        name = last_name(func)
+        if name in ("wait", "as_completed", "gather", "list", "tuple", "joinall", "wait_for", "sorted", "set", "dict", "sum") and any(_mentions(a, names) for a in call.args):
+            return call
+    for awaited in index.awaited:
+        at = (getattr(awaited, "lineno", 0), getattr(awaited, "col_offset", 0))
+        if start <= at < end and path_key(awaited) in names:
+            return awaited
+    for loop, where in index.loops:
+        if where.function is scope and isinstance(loop, (ast.For, ast.AsyncFor)) and start <= (loop.lineno, loop.col_offset) < end and _mentions(loop.iter, names):
+            return loop
+    for node, where in index.withs:
+        if where.function is scope and (node.end_lineno or 0, node.end_col_offset or 0) < end and _inside(module, work.call, node):
+            for item in node.items:
+                if item.optional_vars is not None and pool_key and path_key(item.optional_vars) == pool_key:
+                    return node
+    return None
+
+
+def handles(module: "Module", work: Work) -> set[str]:
+    """Path keys of the variables that hold the launched thread, future or task, or the list it is put into."""
+    index = module.index
+    found: set[str] = set()
+    node: ast.AST = work.call
+    up = index.parents.get(node)
+    while up is not None and not isinstance(up, ast.stmt):
+        if isinstance(up, ast.Call) and isinstance(up.func, ast.Attribute) and up.func.attr in ("append", "add", "put", "extend") and node in up.args:
+            found.add(path_key(up.func.value))
+        if isinstance(up, ast.NamedExpr):
+            found.add(up.target.id)
+        node = up
+        up = index.parents.get(up)
+    if isinstance(up, ast.Assign):
+        for target in up.targets:
+            found.update(path_key(t) for t in (target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]))
+    elif isinstance(up, ast.AnnAssign):
+        found.add(path_key(up.target))
+    for calls in index.mutations.values():
+        for call, scope in calls:
+            if scope.function is work.scope.function and isinstance(call.func, ast.Attribute) and any(path_key(a) in found for a in call.args):
+                found.add(path_key(call.func.value))
+    found.discard("")
+    return found
+
+
+def _loops_over(module: "Module", expression: ast.AST, names: set[str]) -> bool:
+    """Whether a name is the target of a loop over one of the handles."""
+    if not isinstance(expression, ast.Name):
+        return False
+    scope = module.index.scope(expression)
+    current: Scope | None = scope
+    while current is not None:
+        for binding in current.bindings.get(expression.id, ()):
+            if binding.how == "for" and binding.value is not None and _mentions(binding.value, names):
+                return True
+        if current.kind != "comprehension":
+            break
+        current = current.parent
+    return False
+
+
+def _mentions(expression: ast.AST, names: set[str]) -> bool:
+    from flake8_mongo_threads.semantics.syntax import walk
+
+    return any(path_key(n) in names for n in walk(expression) if isinstance(n, (ast.Name, ast.Attribute)))
+
+
+def _locked(hand_over: HandOver) -> bool:
+    """Whether every use of the object inside the worker holds a lock."""
+    uses: list[tuple[Module, ast.AST]] = []
+    for function in hand_over.work.functions:
+        home = function.module
+        for operation in home.facts(Operation):
+            if operation.scope.function is function.scope and _uses(home, operation, hand_over.value):
+                uses.append((home, operation.node))
+    return bool(uses) and all(under_lock(home, node) for home, node in uses)
+
+
+def _uses(module: "Module", operation: Operation, value: Driver) -> bool:
+    if operation.owner.key() == value.key() or operation.owner.kind == value.kind:
+        return True
+    return operation.session is not None and any(isinstance(v, Driver) and v.kind == value.kind for v in module.values(operation.session))
+
+
+def under_lock(module: "Module", node: ast.AST) -> bool:
+    """Whether a node stands inside ``with lock:`` (or ``async with``) of its own function."""
+    for up in module.index.ancestors(node):
+        if isinstance(up, (*FUNCTIONS, ast.Lambda)):
+            return False
+        if isinstance(up, WITHS):
+            for item in up.items:
+                if is_lock(module, item.context_expr):
+                    return True
+    return False
+
+
+def is_lock(module: "Module", expression: ast.AST) -> bool:
+    """Whether an expression is a lock: known as one, or named so."""
+    if any(isinstance(v, External) and v.path in _LOCKS for v in module.values(expression)):
+        return True
+    name = last_name(expression.func if isinstance(expression, ast.Call) else expression).lower()
+    return "lock" in name or "mutex" in name or "semaphore" in name
+
+
+def _used_meanwhile(module: "Module", hand_over: HandOver) -> ast.AST | None:
+    """A use of the object by the launching function after the launch and before it waits."""
+    work = hand_over.work
+    if work.where not in THREADS and work.where != spawners.TASK:
+        return None
+    wait = wait_after(module, work)
+    start = (work.call.end_lineno or work.call.lineno, work.call.end_col_offset or 0)
+    if work.path in ("threading.Thread", "threading.Timer"):
+        started = _start_of(module, work)
+        if started is not None:
+            start = (started.end_lineno or started.lineno, started.end_col_offset or 0)
+    end = (getattr(wait, "lineno", 1 << 30), getattr(wait, "col_offset", 0)) if wait is not None else (1 << 30, 0)
+    for operation in module.facts(Operation):
+        at = (getattr(operation.node, "lineno", 0), getattr(operation.node, "col_offset", 0))
+        if operation.scope.function is not work.scope.function or not start <= at < end or not operation.io:
+            continue
+        if operation.name in ("close", "end_session"):
+            continue
+        if exclusive(module, work.call, operation.node):
+            continue
+        mine = operation.owner.key() == hand_over.value.key()
+        if not mine and operation.session is not None:
+            mine = any(isinstance(v, Driver) and v.key() == hand_over.value.key() for v in module.values(operation.session))
+        if mine:
+            return operation.node
+    return None
+
+
+def _start_of(module: "Module", work: Work) -> ast.Call | None:
+    names = handles(module, work)
+    for call in module.index.calls:
+        func = call.func
+        if isinstance(func, ast.Attribute) and func.attr == "start" and path_key(func.value) in names and module.index.scope_of_node[call].function is work.scope.function:
+            return call
+    return None
+
+
+def stored_objects(module: "Module") -> list[Shared]:
+    """Sessions kept in a global, an application or an attribute that concurrent handlers or threads use."""
+    found: list[Shared] = []
+    seen: set[object] = set()
+    for operation in module.facts(Operation):
+        candidates: list[Driver] = []
+        if operation.session is not None:
+            candidates.extend(v for v in module.values(operation.session) if isinstance(v, Driver) and v.family == "session")
+        if operation.owner.family in NOT_SHAREABLE and isinstance(operation.node, ast.Call) and isinstance(operation.node.func, ast.Attribute):
+            candidates.append(operation.owner)
+        for value in candidates:
+            if value.key() in seen or value.site is None or not (operation.io or operation.session is not None):
+                continue
+            store = _shared_store(module, value)
+            if store is None or under_lock(module, operation.node):
+                continue
+            for context in module.contexts.at(operation.scope):
+                where = _place(context.where, operation.scope, value.flavour)
+                if context.many and where:
+                    seen.add(value.key())
+                    text = f"is kept in {store[1]} and used by {context.text}"
+                    steps = (value.site.step(f"the {value.family} is made here"), *context.steps, module.step(operation.node, "it is used here"))
+                    found.append(Shared(module, store[0], value, where, "global", text, steps, None))
+                    break
+    return found
+
+
+def _place(where: str, scope: Scope, flavour: str) -> str:
+    if where in THREADS:
+        return where
+    if where == spawners.TASK:
+        return spawners.TASK
+    if where in PER_REQUEST:
+        return spawners.TASK if flavour != "sync" or scope.function.is_async else spawners.THREAD
+    return ""
+
+
+def _shared_store(module: "Module", value: Driver) -> tuple[ast.AST, str] | None:
+    """The assignment of this file that keeps an object where several callers reach it."""
+    site = value.site
+    if site is None or site.module is not module:
+        return None
+    index = module.index
+    statement = index.statement(site.node)
+    if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for target in targets:
+            if isinstance(target, ast.Name):
+                scope = index.scope(site.node).function
+                if scope.kind == "module" or target.id in scope.globals:
+                    return (site.node, f"global '{target.id}'")
+                if scope.kind == "class":
+                    return (site.node, f"class attribute '{target.id}'")
+            elif isinstance(target, ast.Attribute) and not any(isinstance(v, External) and v.path in ("threading.local()", "contextvars.ContextVar()") for v in module.values(target.value)):
+                from flake8_mongo_threads.concurrency.names import slot
+
+                if any(isinstance(v, External) and slot(v.path).startswith(("g", "request.state")) for v in module.values(target.value)):
+                    return None
+                return (site.node, f"'{path_key(target)}'")
+    return None
+
+
+PRODUCERS[Shared] = shared_objects

@@ -1,0 +1,371 @@
+"""Work handed elsewhere: which call launches which function where, and with which arguments."""
+
+import ast
+from typing import TYPE_CHECKING
+
+from flake8_mongo_threads.concurrency import spawners
+from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, Launcher
+from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, LOOPS, TRIES, argument, constant, keyword, last_name
+from flake8_mongo_threads.semantics.values import (
+    NOTHING,
+    Awaitable,
+    Class,
+    Driver,
+    External,
+    Function,
+    Generator,
+    Method,
+    Partial,
+    Sequence,
+    Value,
+    Values,
+    known,
+)
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.inference import Inference
+    from flake8_mongo_threads.semantics.module import Module
+
+LAUNCHER_NAMES = frozenset(path.rpartition(".")[2] for path in LAUNCHERS)
+
+
+class Work:
+    """One callable or coroutine handed to one launcher by one call."""
+
+    __slots__ = ("arguments", "call", "launcher", "loop", "many", "module", "path", "pool", "scope", "target", "targets", "where")
+
+    def __init__(
+        self,
+        module: "Module",
+        scope: Scope,
+        call: ast.Call,
+        path: str,
+        launcher: Launcher,
+        where: str,
+        target: ast.expr,
+        targets: Values,
+        arguments: list[ast.expr],
+        loop: ast.AST | None,
+        many: bool,
+        pool: Value | None,
+    ) -> None:
+        self.module = module
+        self.scope = scope
+        self.call = call
+        self.path = path
+        self.launcher = launcher
+        self.where = where
+        self.target = target
+        """The expression of the callable, or of the coroutine."""
+        self.targets = targets
+        self.arguments = arguments
+        """The expressions handed over beside the callable."""
+        self.loop = loop
+        self.many = many
+        """Whether several runs can be under way at once because of this very call."""
+        self.pool = pool
+        """The executor, pool or task group, when the launcher is a method of one."""
+
+    @property
+    def label(self) -> str:
+        """What the launcher makes, for messages."""
+        return self.launcher.label or {"thread": "thread", "process": "process", "task": "task", "greenlet": "greenlet", "job": "job"}.get(self.where, self.where)
+
+    @property
+    def functions(self) -> list[Function]:
+        """The functions of the program that run there."""
+        found: list[Function] = []
+        for value in flatten(self.targets):
+            if isinstance(value, Function):
+                found.append(value)
+        return found
+
+
+def flatten(values: Values) -> list[Value]:
+    """Callables behind partial objects, coroutines behind containers, and the functions behind coroutines."""
+    found: list[Value] = []
+    pending = list(values)
+    for _ in range(64):
+        if not pending:
+            break
+        value = pending.pop(0)
+        if isinstance(value, Partial):
+            pending.extend(value.target)
+        elif isinstance(value, Awaitable):
+            if value.origin is not None:
+                found.append(value.origin)
+        elif isinstance(value, Sequence):
+            for element in value.elements:
+                pending.extend(element.module.project.inference.element(element))
+        else:
+            found.append(value)
+    return found
+
+
+def enclosing_loop(module: "Module", node: ast.AST) -> ast.AST | None:
+    """The innermost loop or comprehension of the same function whose repeated part contains a node."""
+    parents = module.index.parents
+    child = node
+    up = parents.get(node)
+    while up is not None:
+        if isinstance(up, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            return None
+        if isinstance(up, LOOPS):
+            if child in up.body or (isinstance(up, ast.While) and child is up.test):
+                return up
+        elif isinstance(up, COMPREHENSIONS):
+            first = up.generators[0]
+            if child is not first or (_below(module, node, first) and not _below(module, node, first.iter)):
+                return up
+        child = up
+        up = parents.get(up)
+    return None
+
+
+def _below(module: "Module", node: ast.AST, root: ast.AST) -> bool:
+    current: ast.AST | None = node
+    while current is not None:
+        if current is root:
+            return True
+        current = module.index.parents.get(current)
+    return False
+
+
+def leaves_loop(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
+    """Whether a loop is left right after a node ran without an error: a retry loop, or a search that ends at its hit."""
+    if isinstance(loop, COMPREHENSIONS):
+        return False
+    index = module.index
+    statement = index.statement(node)
+    while statement in index.place and statement is not loop:
+        if isinstance(statement, (ast.Return, ast.Raise)):
+            return True
+        owner, field, position = index.place[statement]
+        block = getattr(owner, field)
+        for later in block[position + 1 :]:
+            if isinstance(later, (ast.Break, ast.Return)):
+                return True
+            if isinstance(later, ast.Continue):
+                break
+        if isinstance(owner, TRIES) and field == "body" and owner.orelse and isinstance(owner.orelse[-1], (ast.Break, ast.Return)):  # type: ignore[attr-defined]
+            return True
+        statement = owner if owner in index.place else index.statement(owner)
+        if isinstance(owner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module, ast.ClassDef)):
+            break
+    return False
+
+
+def repeating_loop(module: "Module", node: ast.AST) -> ast.AST | None:
+    """The innermost loop that really repeats a node: loops that are left right after it do not count."""
+    current: ast.AST | None = node
+    while current is not None:
+        loop = enclosing_loop(module, current)
+        if loop is None:
+            return None
+        if not leaves_loop(module, node, loop):
+            return loop
+        current = loop
+    return None
+
+
+def launcher_of(module: "Module", call: ast.Call) -> list[tuple[str, Launcher, Value | None]]:
+    """The launchers a call can be: path, row, and the object it is a method of."""
+    inference = module.inference
+    found: list[tuple[str, Launcher, Value | None]] = []
+    for value in module.values(call.func):
+        if isinstance(value, External):
+            launcher = LAUNCHERS.get(value.path) or _declared(module, value.path)
+            if launcher is not None:
+                pool: Value | None = None
+                if isinstance(call.func, ast.Attribute):
+                    pool = next(iter(known(module.values(call.func.value))), None)
+                found.append((value.path, launcher, pool))
+        elif isinstance(value, Class):
+            for base in inference.external_bases(value):
+                row = spawners.WORKER_CLASSES.get(base)
+                if row is not None and base in LAUNCHERS and not _overrides(inference, value, row[0]):
+                    found.append((base, LAUNCHERS[base], None))
+        elif isinstance(value, Function):
+            launcher = _declared(module, f"{value.module.name}.{value.scope.name}")
+            if launcher is not None:
+                found.append((f"{value.module.name}.{value.scope.name}", launcher, None))
+    return found
+
+
+def _overrides(inference: "Inference", cls: Class, name: str) -> bool:
+    return any(name in scope.bindings or "__init__" in scope.bindings for _, scope in inference.resolution_order(cls))
+
+
+def _declared(module: "Module", path: str) -> Launcher | None:
+    for spawner in module.project.config.spawners:
+        if spawner.path == path:
+            index = spawner.argument if isinstance(spawner.argument, int) else 99
+            name = spawner.argument if isinstance(spawner.argument, str) else ""
+            return Launcher(spawner.where, index, name, spawners.REST, True)
+    return None
+
+
+def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
+    """The work that one call launches."""
+    found: list[Work] = []
+    for path, launcher, pool in launcher_of(module, call):
+        where = launcher.where
+        if where == spawners.EXECUTOR:
+            first = argument(call, 0, "executor")
+            where = "thread"
+            if first is not None and any(isinstance(v, External) and v.path in PROCESS_POOLS for v in module.values(first)):
+                where = "process"
+        loop = enclosing_loop(module, call)
+        if launcher.passing == spawners.COROUTINE:
+            found.extend(_coroutine_work(module, scope, call, path, launcher, where, loop, pool))
+            continue
+        target = argument(call, launcher.index, launcher.keyword)
+        if target is None:
+            continue
+        targets = module.values(target)
+        if targets == (NOTHING,):
+            continue
+        many = launcher.many or loop is not None
+        if where == "thread" and launcher.passing != spawners.NONE and single_worker(pool):
+            many = False
+        found.append(Work(module, scope, call, path, launcher, where, target, targets, _arguments(call, launcher), loop, many, pool))
+    if not found and isinstance(call.func, ast.Call):
+        found.extend(_joblib(module, call, scope))
+    return found
+
+
+def _coroutine_work(
+    module: "Module", scope: Scope, call: ast.Call, path: str, launcher: Launcher, where: str, loop: ast.AST | None, pool: Value | None
+) -> list[Work]:
+    expressions: list[ast.expr] = []
+    if launcher.keyword:
+        first = argument(call, launcher.index, launcher.keyword)
+        if first is not None:
+            expressions.append(first)
+    else:
+        expressions.extend(call.args)
+    found = []
+    for expression in expressions:
+        starred = isinstance(expression, ast.Starred)
+        inner = expression.value if isinstance(expression, ast.Starred) else expression
+        values = module.values(inner)
+        several = starred or any(isinstance(v, (Sequence, Generator)) and getattr(v, "many", True) for v in values)
+        many = loop is not None or (launcher.many and (several or len(expressions) > 1))
+        found.append(Work(module, scope, call, path, launcher, where, inner, values, [], loop, many, pool))
+    return found
+
+
+def _joblib(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
+    """``Parallel(n_jobs=4, backend="threading")(delayed(f)(x) for x in xs)``."""
+    outer = call.func
+    if not isinstance(outer, ast.Call) or not call.args:
+        return []
+    if not any(isinstance(v, External) and v.path in ("joblib.Parallel()", "joblib.parallel.Parallel()") for v in module.values(outer)):
+        return []
+    backend = constant(keyword(outer, "backend"))
+    prefer = constant(keyword(outer, "prefer"))
+    where = "thread" if backend == "threading" or prefer == "threads" else "process"
+    body = call.args[0]
+    inner = body.elt if isinstance(body, (ast.GeneratorExp, ast.ListComp)) else None
+    if not (isinstance(inner, ast.Call) and isinstance(inner.func, ast.Call) and inner.func.args and last_name(inner.func.func) == "delayed"):
+        return []
+    target = inner.func.args[0]
+    launcher = Launcher(where, 0, "", spawners.REST, True, joined=True)
+    return [Work(module, scope, call, "joblib.Parallel", launcher, where, target, module.values(target), list(inner.args), body, True, None)]
+
+
+def single_worker(pool: Value | None) -> bool:
+    """Whether an executor was made with exactly one worker."""
+    if isinstance(pool, External) and pool.site is not None and isinstance(pool.site.node, ast.Call):
+        node = pool.site.node
+        return constant(argument(node, 0, "max_workers")) == 1 or constant(keyword(node, "processes")) == 1
+    return False
+
+
+def _arguments(call: ast.Call, launcher: Launcher) -> list[ast.expr]:
+    found: list[ast.expr] = []
+    if launcher.passing == spawners.TUPLE:
+        given = argument(call, launcher.args_index, launcher.args_keyword)
+        if isinstance(given, (ast.Tuple, ast.List)):
+            found.extend(given.elts)
+        elif given is not None:
+            found.append(given)
+        named = keyword(call, "kwargs") or keyword(call, "kwds")
+        if isinstance(named, ast.Dict):
+            found.extend(v for v in named.values if v is not None)
+    elif launcher.passing == spawners.REST:
+        found.extend(a for a in call.args[launcher.index + 1 :])
+        found.extend(k.value for k in call.keywords if k.arg is not None and k.arg != launcher.keyword)
+    elif launcher.passing in (spawners.EACH, spawners.STAR):
+        found.extend(a for a in call.args[launcher.index + 1 :])
+    return found
+
+
+# ---------------------------------------------------------------------- the other direction: what a callback's parameter gets
+
+
+def delivered(
+    inference: "Inference", home: "Module", call: ast.Call, reference: ast.AST, position: int | None, name: str
+) -> Values | None:
+    """What a call that receives a function as an argument will put into the parameter at ``position`` (called ``name``).
+
+    None when the call says nothing about it.
+    """
+    for value in home.values(call.func):
+        if isinstance(value, Method):
+            if value.name == "with_transaction" and position == 0:
+                return (Driver("session", value.owner.flavour, value.owner.site, value.owner.parent),) if value.owner.family != "session" else (value.owner,)
+            continue
+        if not isinstance(value, External):
+            continue
+        if value.path in ("functools.partial", "functools.partialmethod"):
+            if call.args and call.args[0] is reference:
+                return _by_position(home, call, position, name, 1)
+            continue
+        if value.path == "builtins.map" and position is not None and call.args and call.args[0] is reference:
+            source = argument(call, position + 1)
+            return inference.iterate(home, source, home.values(source)) if source is not None else None
+        launcher = LAUNCHERS.get(value.path)
+        if launcher is None or argument(call, launcher.index, launcher.keyword) is not reference:
+            continue
+        return _launched(inference, home, call, launcher, position, name)
+    return None
+
+
+def _launched(inference: "Inference", home: "Module", call: ast.Call, launcher: Launcher, position: int | None, name: str) -> Values | None:
+    if launcher.passing == spawners.REST:
+        return _by_position(home, call, position, name, launcher.index + 1)
+    if launcher.passing == spawners.TUPLE:
+        given = argument(call, launcher.args_index, launcher.args_keyword)
+        if isinstance(given, (ast.Tuple, ast.List)) and position is not None and position < len(given.elts):
+            element = given.elts[position]
+            return home.values(element) if not isinstance(element, ast.Starred) else None
+        named = keyword(call, "kwargs") or keyword(call, "kwds")
+        if isinstance(named, ast.Dict):
+            for key, item in zip(named.keys, named.values, strict=False):
+                if isinstance(key, ast.Constant) and key.value == name:
+                    return home.values(item)
+        return None
+    if position is None:
+        return None
+    if launcher.passing == spawners.EACH:
+        source = argument(call, launcher.index + 1 + position)
+        return inference.iterate(home, source, home.values(source)) if source is not None else None
+    if launcher.passing == spawners.STAR:
+        source = argument(call, launcher.index + 1)
+        if source is None:
+            return None
+        rows = inference.iterate(home, source, home.values(source))
+        return inference.unpack(rows, (position,))
+    return None
+
+
+def _by_position(home: "Module", call: ast.Call, position: int | None, name: str, offset: int) -> Values | None:
+    for item in call.keywords:
+        if item.arg == name:
+            return home.values(item.value)
+    if position is None:
+        return None
+    expression = argument(call, position + offset)
+    return home.values(expression) if expression is not None else None
