@@ -22,10 +22,17 @@ class ImportRequest(NamedTuple):
 
     module: str
     name: str = ""
+    alias: str = ""
+    """The local name, when it differs: ``import module as alias``, ``from module import name as alias``."""
 
 
 class ReplaceExpr(NamedTuple):
-    """Replace an expression by a template in which ``{0}``, ``{1}`` … stand for other nodes, kept with their comments."""
+    """Replace an expression by a template in which ``{0}``, ``{1}`` … stand for other nodes, kept with their comments.
+
+    ``{1*}`` in an argument list stands for all arguments of the ``Call`` that hole 1 anchors, with their commas,
+    comments and stars: ``asyncio.to_thread({0}, {1*})``. A hole may be the anchor itself (``await {0}``). Parentheses
+    are added where precedence needs them. A comment that stands in the expression but in no hole refuses the fix.
+    """
 
     anchor: Anchor
     template: str
@@ -60,6 +67,12 @@ class RenameKeyword(NamedTuple):
     anchor: Anchor
     old: str
     new: str
+
+
+class SpliceCall(NamedTuple):
+    """``outer(…, f(a, k=v))`` becomes ``outer(…, f, a, k=v)``. Anchors the inner ``Call``, a positional argument."""
+
+    anchor: Anchor
 
 
 class SwapWithItems(NamedTuple):
@@ -138,6 +151,7 @@ Edit = (
     | SetKeyword
     | RemoveKeyword
     | RenameKeyword
+    | SpliceCall
     | SwapWithItems
     | SwapNestedWith
     | HoistWith

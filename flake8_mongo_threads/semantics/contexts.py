@@ -11,6 +11,7 @@ from flake8_mongo_threads.concurrency import frameworks, spawners
 from flake8_mongo_threads.concurrency.frameworks import DECORATORS, METHODS, ONCE, REGISTRARS, Handler
 from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics.calls import Edge
+from flake8_mongo_threads.semantics.inference import dependency
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import argument
@@ -248,7 +249,7 @@ class Contexts:
         for call, _, value in module.calls.constructions:
             if not (isinstance(value, External) and value.path == frameworks.DEPENDS):
                 continue
-            provider = argument(call, 0, "dependency")
+            provider = dependency(module, call)
             if provider is None:
                 continue
             for function in self._functions(provider):

@@ -12,12 +12,12 @@ from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.contexts import COROUTINE, LOOP, Context
-from flake8_mongo_threads.semantics.inference import CURSORS
-from flake8_mongo_threads.semantics.lifecycle import Build, call_kept, effects, is_kept, thread_local_store, varies_along, varies_in_loop, arguments_of
+from flake8_mongo_threads.semantics.inference import CURSORS, dependency
+from flake8_mongo_threads.semantics.lifecycle import arguments_of, awaited_by_test, Build, call_kept, conditional, effects, is_kept, thread_local_store, varies_along, varies_in_loop
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, keyword, last_name
-from flake8_mongo_threads.semantics.values import Driver, External, Function, Method, Value
+from flake8_mongo_threads.semantics.values import Driver, External, Function, Method, Partial, Value
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -114,13 +114,15 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
         return found
     here = module.step(build.call, f"{build.name} is built here")
     loop = repeating_loop(module, build.call)
-    if loop is not None:
+    if loop is not None and not awaited_by_test(module, build.call, loop):
         line = getattr(loop, "lineno", 1)
         context = Context(LOOP, True, loop, f"the loop at line {line}", (module.step(loop, "this loop repeats it"),), root=build.scope)
         varies = varies_in_loop(module, build.scope, arguments_of(build.call), loop)
         found.append(ClientBuilt(module, build.call, build.scope, build, context, (here, *context.steps), direct=True, varies=varies))
     for context in module.contexts.at(build.scope):
         if any(call_kept(module, edge) for edge in context.chain if edge.caller.index is module.index):
+            continue
+        if len(context.chain) > 1 and (conditional(module, build.call) or any(conditional(module, edge.node) for edge in context.chain[1:])):
             continue
         varies = varies_along(module, build, context.chain, context.node if context.where == LOOP else None, module)
         found.append(ClientBuilt(module, build.call, build.scope, build, context, (here, *context.steps), direct=True, varies=varies))
@@ -142,12 +144,15 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
         steps = (call, *effect.steps)
         if loop is not None:
             context = Context(LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", (module.step(loop, "this loop repeats it"),), root=scope)
-            varies = varies_along(effect.build.module, effect.build, [edge, *effect.chain], loop, module)
+            varies = any(varies_along(e.build.module, e.build, [edge, *e.chain], loop, module) for e in built)
             found.append(ClientBuilt(module, edge.node, scope, effect.build, context, (*context.steps, *steps), direct=False, varies=varies))
         for context in contexts:
             if any(call_kept(module, e) for e in context.chain if e.caller.index is module.index):
                 continue
-            varies = varies_along(effect.build.module, effect.build, [*context.chain, edge, *effect.chain], context.node if context.where == LOOP else None, module)
+            if context.chain and (conditional(module, edge.node) or any(conditional(module, e.node) for e in context.chain[1:])):
+                continue
+            inner = context.node if context.where == LOOP else None
+            varies = any(varies_along(e.build.module, e.build, [*context.chain, edge, *e.chain], inner, module) for e in built)
             found.append(ClientBuilt(module, edge.node, scope, effect.build, context, (*context.steps, *steps), direct=False, varies=varies))
     return found
 
@@ -170,13 +175,11 @@ def _through_work(module: "Module", work: Work, function: Function) -> list[Clie
 def _through_injection(module: "Module") -> list[ClientBuilt]:
     """``Depends(provider)`` where the provider of another file builds a client on each call."""
     from flake8_mongo_threads.concurrency import frameworks
-    from flake8_mongo_threads.semantics.syntax import argument
-
     found = []
     for call, scope, value in module.calls.constructions:
         if not (isinstance(value, External) and value.path == frameworks.DEPENDS):
             continue
-        provider = argument(call, 0, "dependency")
+        provider = dependency(module, call)
         if provider is None:
             continue
         for target in module.values(provider):
@@ -422,6 +425,11 @@ def _reached(module: "Module", work: Work) -> list[tuple[Driver, str, ast.AST]]:
     for expression in work.arguments:
         found.extend((driver, "argument", expression) for driver in _drivers(module, expression))
     found.extend(_carried(module, work.target))
+    for value in work.targets:
+        if isinstance(value, Partial) and value.module is module:
+            for expression in (*value.call.args, *(k.value for k in value.call.keywords)):
+                found.extend((driver, "argument", expression) for driver in _drivers(module, expression))
+            found.extend(_carried(module, value.call.func))
     for function in work.functions:
         found.extend(captured(function))
     return found

@@ -398,7 +398,7 @@ class Inference:
         callee = self.values(module, node.func, scope)
         if not any(isinstance(v, External) and v.path == "fastapi.Depends" for v in callee):
             return None
-        provider = argument(node, 0, "dependency")
+        provider = dependency(module, node)
         if provider is None:
             return None
         return self.provided(module, provider, scope)
@@ -598,21 +598,22 @@ class Inference:
                     parsed = ast.parse(node.value.strip(), mode="eval").body
                 except (SyntaxError, ValueError, RecursionError, MemoryError):
                     return UNKNOWN_ONLY
-                return self.annotation(module, parsed, scope, depth + 1)
+                found = self.annotation(module, parsed, scope, depth + 1)
+                return tuple(Driver(v.family, v.flavour, Site(module, node), v.parent, v.name) if isinstance(v, Driver) and v.site is not None and v.site.node not in module.index.parents else v for v in found)
             return UNKNOWN_ONLY
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             return union(self.annotation(module, node.left, scope, depth + 1), self.annotation(module, node.right, scope, depth + 1))
         if isinstance(node, ast.Subscript):
             return self._generic(module, node, scope, depth)
-        return self._instances(module, self.values(module, node, scope), scope, depth)
+        return self._instances(module, node, self.values(module, node, scope), scope, depth)
 
-    def _instances(self, module: "Module", values: Values, scope: Scope, depth: int) -> Values:
+    def _instances(self, module: "Module", node: ast.AST, values: Values, scope: Scope, depth: int) -> Values:
         parts: list[Values] = []
         for value in values:
             if isinstance(value, Class):
                 parts.append((Instance(value),))
             elif isinstance(value, External):
-                parts.append(self._alias(module, value, scope, depth) or (self.instance(value.path, None),))
+                parts.append(self._alias(module, value, scope, depth) or (self.instance(value.path, Site(module, node)),))
             elif isinstance(value, (Sequence, Mapping, Generator, Manager)):
                 parts.append((value,))
             else:
@@ -659,7 +660,7 @@ class Inference:
                 return (Awaitable(self.annotation(module, parts[-1], scope, depth + 1), "coroutine", Site(module, node)),)
             if path == "typing.Callable":
                 return UNKNOWN_ONLY
-        return self._instances(module, bases, scope, depth)
+        return self._instances(module, node, bases, scope, depth)
 
     def instance(self, path: str, site: Site | None) -> Value:
         """An object of an external class: a driver object where the class is the driver's."""
@@ -1772,6 +1773,29 @@ class _Result(Value):
 def Function_result(awaitable: Awaitable) -> Value:  # noqa: N802 - reads as the constructor it is
     """The ``result`` method of a future."""
     return _Result(awaitable)
+
+
+def dependency(module: "Module", call: ast.Call) -> ast.expr | None:
+    """The provider of a ``Depends(…)``: its argument, or for ``Depends()`` the class that the parameter is annotated with."""
+    provider = argument(call, 0, "dependency")
+    if provider is not None:
+        return provider
+    index = module.index
+    parent = index.parents.get(call)
+    if isinstance(parent, ast.Tuple):
+        outer = index.parents.get(parent)
+        if isinstance(outer, ast.Subscript) and parent.elts and parent.elts[0] is not call:
+            return parent.elts[0]
+    if isinstance(parent, ast.arguments):
+        positional = [*parent.posonlyargs, *parent.args]
+        offset = len(positional) - len(parent.defaults)
+        for position, value in enumerate(parent.defaults):
+            if value is call:
+                return positional[position + offset].annotation
+        for arg, value in zip(parent.kwonlyargs, parent.kw_defaults, strict=False):
+            if value is call:
+                return arg.annotation
+    return None
 
 
 def _class_of(scope: Scope) -> Scope | None:

@@ -13,8 +13,8 @@ from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
 from flake8_mongo_threads.semantics.spawns import enclosing_loop
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, TRIES, last_name, path_key, walk
-from flake8_mongo_threads.semantics.values import Class, Const, External, Function, Partial, Value
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, last_name, path_key, walk
+from flake8_mongo_threads.semantics.values import Class, External, Function, Instance, Partial, Value
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -23,6 +23,8 @@ MAX_EFFECT_DEPTH = 6
 MAX_EFFECTS = 12
 
 _READS_ONE = frozenset(("get", "pop", "popleft", "next", "get_nowait", "recv", "readline", "input", "choice", "receive", "poll", "read", "get_message"))
+_REQUEST_READS = frozenset(("get_json", "get_argument", "get_body_argument", "get_query_argument", "get_current_user", "get_jwt_identity"))
+_REQUESTS = frozenset(("flask.request", "flask.session", "quart.request", "bottle.request", "flask.g", "starlette.requests.Request()", "aiohttp.web.Request()", "sanic.Request()"))
 _SETTINGS = frozenset(("getenv", "environ", "settings", "config", "conf", "Config", "app", "current_app"))
 
 
@@ -170,6 +172,11 @@ def guarded(module: "Module", node: ast.AST, scope: Scope, keys: list[str]) -> b
             continue
         if mentions(test, tails):
             return True
+    for attempt, where in module.index.tries:
+        if where.function is scope and any(_cache_miss(h) for h in attempt.handlers):  # type: ignore[attr-defined]
+            for statement in attempt.body:  # type: ignore[attr-defined]
+                if isinstance(statement, ast.Return) and mentions(statement.value, tails):
+                    return True
     for up in module.index.ancestors(node):
         if isinstance(up, FUNCTIONS):
             break
@@ -266,7 +273,11 @@ def reads(module: "Module", scope: Scope, expressions: list[ast.expr], within: a
             continue
         seen.add(id(expression))
         for node in walk(expression):
-            if isinstance(node, ast.Call) and last_name(node.func) in _READS_ONE and not _is_setting(node.func):
+            if isinstance(node, ast.Call) and (last_name(node.func) in _REQUEST_READS or (last_name(node.func) in _READS_ONE and not _is_setting(node.func))):
+                fresh = True
+            if isinstance(node, ast.Attribute) and node.attr == "request":
+                fresh = True
+            if isinstance(node, ast.Name) and any(isinstance(v, External) and v.path in _REQUESTS for v in module.values(node)):
                 fresh = True
             if not isinstance(node, ast.Name):
                 continue
@@ -392,13 +403,15 @@ def effects(function: Function, depth: int = 0, active: frozenset[int] = frozens
     found: list[Effect] = []
     for build in module.builds:
         if build.scope.function is scope and not is_kept(module, build):
+            if depth > 0 and conditional(module, build.call):
+                continue
             found.append(Effect(build, (), (module.step(build.call, f"{build.name} is built here"),)))
     for edge in module.calls.inside(scope):
         if len(found) >= MAX_EFFECTS:
             break
         if _guards_call(module, edge):
             continue
-        if _construction_kept(edge):
+        if _construction_kept(edge) or conditional(module, edge.node):
             continue
         for effect in effects(edge.target, depth + 1, active | {id(scope)}):
             step = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}'")
@@ -419,30 +432,73 @@ def _guards_call(module: "Module", edge: Edge) -> bool:
     return (bool(shared) and guarded(module, edge.node, scope, shared)) or _memo_guard(module, edge.node, scope) or module.inference.is_cached(module, scope)
 
 
+def conditional(module: "Module", node: ast.AST) -> bool:
+    """Whether a node runs only on some paths through its function: in a branch, a handler, or the second part of ``and``."""
+    index = module.index
+    child = node
+    up = index.parents.get(node)
+    while up is not None:
+        if isinstance(up, (*FUNCTIONS, ast.Lambda, ast.Module, ast.ClassDef)):
+            break
+        if isinstance(up, ast.If) and child is not up.test:
+            if not _every_branch(module, up):
+                return True
+        elif isinstance(up, (ast.ExceptHandler, ast.match_case)) or (isinstance(up, ast.IfExp) and child is not up.test):
+            return True
+        elif isinstance(up, ast.BoolOp) and child is not up.values[0]:
+            return True
+        child = up
+        up = index.parents.get(up)
+    return _after_early_return(module, node)
+
+
+def _every_branch(module: "Module", branch: ast.If) -> bool:
+    """Whether both branches of an ``if`` build a client, so that one is built whatever the test says."""
+    calls = {b.call for b in module.builds}
+    sides = []
+    for side in (branch.body, branch.orelse):
+        sides.append(any(node in calls for statement in side for node in walk(statement)))
+    return all(sides)
+
+
+def _after_early_return(module: "Module", node: ast.AST) -> bool:
+    """Whether a test before the node, in the same function body, may have returned already."""
+    index = module.index
+    statement = index.statement(node)
+    while statement in index.place:
+        owner, field, position = index.place[statement]
+        if isinstance(owner, (*FUNCTIONS, ast.Module)):
+            for earlier in getattr(owner, field)[:position]:
+                if isinstance(earlier, ast.If) and any(isinstance(n, ast.Return) for n in walk(earlier)):
+                    return True
+            return False
+        statement = owner if owner in index.place else index.statement(owner)
+    return False
+
+
 def call_kept(module: "Module", edge: Edge) -> bool:
     """Whether the object that a call builds is kept by the caller, or by its class."""
     return _guards_call(module, edge) or _construction_kept(edge)
 
 
 def thread_local_store(module: "Module", call: ast.AST) -> ast.AST | None:
-    """The ``threading.local()`` attribute that a value is stored in, if it is."""
+    """The attribute of a ``threading.local()``, or of an object of a subclass of it, that a value is stored in."""
     for target in stored_in(module, call):
         if isinstance(target, ast.Attribute):
             for value in module.values(target.value):
                 if isinstance(value, External) and value.path == "threading.local()":
                     return target
+                if isinstance(value, Instance) and "threading.local" in module.inference.external_bases(value.cls):
+                    return target
     return None
 
 
-def is_comprehension(node: ast.AST) -> bool:
-    """Whether a loop is a comprehension."""
-    return isinstance(node, COMPREHENSIONS)
-
-
-def constant_text(values: tuple[Value, ...]) -> str:
-    """The one text a value set is, or an empty text."""
-    texts = [v.value for v in values if isinstance(v, Const) and isinstance(v.value, str)]
-    return texts[0] if len(texts) == 1 and len(values) == 1 else ""
+def awaited_by_test(module: "Module", call: ast.AST, loop: ast.AST) -> bool:
+    """``while client is None: client = MongoClient()``: the loop ends with the first client."""
+    if not isinstance(loop, ast.While):
+        return False
+    names = {last_name(t) for t in stored_in(module, call)} - {""}
+    return bool(names) and mentions(loop.test, names)
 
 
 def in_handler_of(module: "Module", node: ast.AST) -> ast.ExceptHandler | None:

@@ -10,7 +10,7 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, single_worker
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, last_name, path_key
-from flake8_mongo_threads.semantics.values import Driver, External
+from flake8_mongo_threads.semantics.values import Driver, External, Function
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -343,6 +343,14 @@ def _used_meanwhile(module: "Module", hand_over: HandOver) -> ast.AST | None:
             mine = any(isinstance(v, Driver) and v.key() == hand_over.value.key() for v in module.values(operation.session))
         if mine:
             return operation.node
+    for call in module.index.calls:
+        if not start <= (call.lineno, call.col_offset) < end or module.index.scope_of_node[call].function is not work.scope.function or call is work.call:
+            continue
+        if not any(isinstance(v, Function) for v in module.values(call.func)) or exclusive(module, work.call, call):
+            continue
+        for arg in (*call.args, *(k.value for k in call.keywords)):
+            if any(isinstance(v, Driver) and v.key() == hand_over.value.key() for v in module.values(arg)):
+                return call
     return None
 
 

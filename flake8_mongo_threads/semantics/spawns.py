@@ -251,7 +251,7 @@ def _coroutine_work(
         inner = expression.value if isinstance(expression, ast.Starred) else expression
         values = module.values(inner)
         several = starred or any(isinstance(v, (Sequence, Generator)) and getattr(v, "many", True) for v in values)
-        many = loop is not None or (launcher.many and (several or len(expressions) > 1))
+        many = loop is not None or (launcher.many and several)
         found.append(Work(module, scope, call, path, launcher, where, inner, values, [], loop, many, pool))
     return found
 

@@ -1,0 +1,1 @@
+"""Commands of ``mongo-threads``, one module each: ``add_arguments(parser)`` and ``run(arguments) -> exit code``."""

@@ -1,0 +1,1 @@
+"""What the drivers are: classes and members, which release has what, which releases a project works with."""

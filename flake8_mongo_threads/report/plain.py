@@ -1,0 +1,14 @@
+"""One finding a line, ``path:line:col: CODE text``, as flake8 prints it and every editor reads it."""
+
+from collections.abc import Iterable
+from typing import TextIO
+
+from flake8_mongo_threads.guard import one_line
+from flake8_mongo_threads.report import FileReport
+
+
+def write(reports: Iterable[FileReport], out: TextIO) -> None:
+    """Write the findings as they come; columns count from 1."""
+    for report in reports:
+        for finding in report.findings:
+            print(f"{report.path}:{finding.span.line}:{finding.span.col + 1}: {finding.code} {one_line(finding.message)}", file=out)
