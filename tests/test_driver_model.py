@@ -333,7 +333,7 @@ def test_results_agree_with_the_annotations() -> None:
     for (family, flavour), path in sorted(class_of.items()):
         for name, member in kinds.members(family, flavour).items():
             annotated = kinds.class_kind(api.returns(path, name))
-            if annotated is None or member.result == "self":
+            if annotated is None or member.result == "self" or name == "clone":  # the annotation is that of the base class
                 continue
             checked += 1
             assert member.result == annotated[0], (family, name)
@@ -419,13 +419,13 @@ def test_wrappers_speak_of_known_kinds() -> None:
         ("pymongo", "objectid", "2.7", Status.GONE, "removed in 2.2"),
         ("pymongo.objectid", "ObjectId", "2.7", Status.GONE, "removed in 2.2"),
         ("pymongo.collection", "Collection", "2.7", Status.OK, ""),
-        ("pymongo.collection", "UpdateOne", "3.0", Status.OK, ""),
+        ("pymongo.collection", "UpdateOne", "4.1", Status.OK, "added in 4.1"),
         ("pymongo", "errors", "2.7", Status.OK, ""),
     ],
 )
 def test_names(module: str, name: str, since: str, status: Status, history: str) -> None:
     answer = api.name(module, name, pymongo_since(since))
-    assert (answer.status, answer.history) == (status, history) or (status is Status.OK and answer.status is Status.OK)
+    assert (answer.status, answer.history) == (status, history)
 
 
 def test_a_name_younger_than_the_target() -> None:
@@ -459,7 +459,7 @@ def test_a_gap_is_not_a_removal() -> None:
 )
 def test_members(class_id: str, name: str, status: Status, until: str) -> None:
     answer = api.member(class_id, name, pymongo_since("4.0"))
-    assert (answer.status, answer.until) == (status, until) or status is answer.status is Status.OPEN
+    assert (answer.status, answer.until) == (status, until)
 
 
 def test_deprecated_members() -> None:

@@ -697,7 +697,7 @@ MEMBERS: dict[tuple[str, str], Replacement] = {
     ("collection", "upsert_one"): Replacement(new="update_one", advice="update_one(filter, update, upsert=True)", fix=MANUAL),
     ("collection", "bulk_insert"): Replacement(new="insert_many", fix=MANUAL),
     ("collection", "bulk_update"): Replacement(new="bulk_write", fix=MANUAL),
-    ("collection", "count_document"): Replacement(new="count_documents", fix=AUTO),
+    ("collection", "count_document"): Replacement(new="count_documents", needs="3.7", fix=AUTO),
     ("collection", "get"): Replacement(new="find_one", fix=MANUAL),
     ("collection", "toArray"): Replacement(advice="find().to_list() (4.9)", fix=MANUAL),
     ("cursor", "toArray"): Replacement(new="to_list", needs="4.9", fix=AUTO),
@@ -964,7 +964,7 @@ PATHS: dict[str, Replacement] = {
     "pymongo.MongoClientPool": _NO_POOL,
     "pymongo.Pool": _NO_POOL,
     "pymongo.errors.ConnectionError": Replacement(new="pymongo.errors.ConnectionFailure", needs="2.7", fix=AUTO),
-    "pymongo.errors.ConnectionTimeout": Replacement(new="pymongo.errors.NetworkTimeout", needs="2.9", fix=MANUAL),
+    "pymongo.errors.ConnectionTimeout": Replacement(new="pymongo.errors.NetworkTimeout", needs="3.0", fix=MANUAL),
     "pymongo.errors.AuthenticationFailed": Replacement(
         new="pymongo.errors.OperationFailure", advice="pymongo.errors.OperationFailure (code 18)", needs="2.7", fix=MANUAL
     ),
@@ -975,7 +975,7 @@ PATHS: dict[str, Replacement] = {
     "pymongo.errors.ServerSelectionTimeout": Replacement(new="pymongo.errors.ServerSelectionTimeoutError", needs="3.0", fix=AUTO),
     "pymongo.errors.DuplicateKeyException": Replacement(new="pymongo.errors.DuplicateKeyError", needs="2.7", fix=AUTO),
     "pymongo.errors.ValidationError": Replacement(
-        new="pymongo.errors.WriteError", advice="pymongo.errors.WriteError (code 121)", needs="2.9", fix=MANUAL
+        new="pymongo.errors.WriteError", advice="pymongo.errors.WriteError (code 121)", needs="3.0", fix=MANUAL
     ),
     "pymongo.errors.MongoError": Replacement(new="pymongo.errors.PyMongoError", needs="2.7", fix=AUTO),
     "pymongo.errors.NotFound": Replacement(advice="nothing: find_one returns None", fix=MANUAL),
@@ -1079,9 +1079,9 @@ OPTIONS: dict[str, Replacement] = {
     ),
     "io_loop": Replacement(fix=AUTO, arguments="Motor only; drop for AsyncMongoClient"),
     # Options that no release ever knew.
-    "min_pool_size": Replacement(new="minPoolSize", needs="3.0", fix=AUTO),
+    "min_pool_size": Replacement(new="minPoolSize", needs="3.3", fix=AUTO),
     "wait_queue_timeout_ms": Replacement(new="waitQueueTimeoutMS", needs="2.7", fix=AUTO),
-    "max_idle_time_ms": Replacement(new="maxIdleTimeMS", needs="3.0", fix=AUTO),
+    "max_idle_time_ms": Replacement(new="maxIdleTimeMS", needs="3.3", fix=AUTO),
     "max_connecting": Replacement(new="maxConnecting", needs="4.0", fix=AUTO),
     "pool_size": _POOL_SIZE,
     "poolsize": _POOL_SIZE,

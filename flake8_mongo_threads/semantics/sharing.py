@@ -82,6 +82,8 @@ def _conflict(module: "Module", hand_overs: list[HandOver]) -> Shared | None:
         if all(hand_over.work is not other.work for other in works):
             works.append(hand_over)
     works = [h for h in works if not _locked(h) and not single_worker(h.work.pool) and h.work.where not in (spawners.PROCESS,)]
+    # a synchronous object in tasks of one loop is used by one thread; what counts is the thread such a task hands it to
+    works = [h for h in works if h.value.flavour != "sync" or h.work.where != spawners.TASK]
     for hand_over in works:
         if hand_over.shared and not waits_for_each(module, hand_over.work):
             line = hand_over.work.call.lineno

@@ -142,6 +142,8 @@ def literal_strings(node: ast.AST | None, known: Mapping[str, list[str]] | None 
     if isinstance(node, ast.Call):
         if dotted(node.func) in ("frozenset", "set", "list", "tuple", "sorted", "dict") and node.args:
             return literal_strings(node.args[0], known)
+        if dotted(node.func) == "map" and len(node.args) == 2:  # list(map(str, [...])), for Python 2
+            return literal_strings(node.args[1], known)
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("copy", "keys", "union"):
             base = literal_strings(node.func.value, known)
             for argument in node.args:
