@@ -13,7 +13,7 @@ from flake8_mongo_threads.config import Config
 from flake8_mongo_threads.findings import Finding, Span
 from flake8_mongo_threads.rules import PRECEDENCE, load
 from flake8_mongo_threads.semantics import modules
-from flake8_mongo_threads.semantics.module import Module, Project, resolve_path
+from flake8_mongo_threads.semantics.module import Module, Project
 from flake8_mongo_threads.source import Source
 
 INTERNAL_ERROR = "MDB000"
@@ -52,7 +52,7 @@ def gate(tree: ast.Module, lines: list[str], filename: str, config: Config = Con
     if not imports:
         return False
     location = os.path.abspath(filename)
-    roots = modules.Roots(location, config.src)
+    roots = modules.roots_of(location, config.src)
     budget = [modules.MAX_MODULES]
     for name, level, names in imports:
         if _leads_to_driver(location, roots.paths, name, level, names, 1, budget, set()):
@@ -87,7 +87,7 @@ def _leads_to_driver(
     if level == 0 and name.partition(".")[0] in modules.EXTERNAL_ROOTS:
         return False
     for candidate in (name, *(f"{name}.{n}" if name else n for n in names[:8] if n != "*")):
-        path = resolve_path(location, roots, candidate, level)
+        path = modules.resolve_path(location, roots, candidate, level)
         if not path or path in seen or path == location:
             continue
         seen.add(path)
@@ -113,28 +113,12 @@ def _mentions_driver(path: str, roots: tuple[str, ...], depth: int, budget: list
         return True
     result = any(mark in parsed.text for mark in MARKS)
     if not result and depth < modules.MAX_DEPTH and ("import" in parsed.text):
-        for name, level, names in _text_imports(parsed.text):
+        for name, level, names in modules.text_imports(parsed):
             if _leads_to_driver(path, roots, name, level, names, depth + 1, budget, seen):
                 result = True
                 break
     _relevant[path] = (now, stamp, result)
     return result
-
-
-def _text_imports(text: str) -> list[tuple[str, int, tuple[str, ...]]]:
-    """Imports of a neighbour module, read line by line without parsing it: enough to decide where to look next."""
-    found: list[tuple[str, int, tuple[str, ...]]] = []
-    for line in text.splitlines():
-        stripped = line.lstrip()
-        if stripped.startswith("from ") and " import " in stripped:
-            target, _, names = stripped[5:].partition(" import ")
-            target = target.strip()
-            bare = target.lstrip(".")
-            listed = tuple(n.strip().split(" ")[0] for n in names.strip(" ()\\").split(",") if n.strip())
-            found.append((bare, len(target) - len(bare), listed))
-        elif stripped.startswith("import "):
-            found.extend((part.strip().split(" ")[0], 0, ()) for part in stripped[7:].split(",") if part.strip())
-    return found
 
 
 def _near_driver(location: str) -> bool:

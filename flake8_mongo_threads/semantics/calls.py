@@ -4,10 +4,10 @@ import ast
 from typing import TYPE_CHECKING, NamedTuple
 
 from flake8_mongo_threads.concurrency.names import PROPERTY_DECORATORS
-from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.scopes import Binding, Scope
 from flake8_mongo_threads.semantics.spawns import LAUNCHER_NAMES, Work, works_of
 from flake8_mongo_threads.semantics.syntax import last_name
-from flake8_mongo_threads.semantics.values import Class, External, Function, Instance, Method, Partial, Super, Value
+from flake8_mongo_threads.semantics.values import Class, External, Function, Instance, Method, Partial, Value, Values
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -26,52 +26,156 @@ class Edge(NamedTuple):
     """call, property, enter, callback or inject."""
 
 
+class Calls:
+    """What one function's own code calls: computed when first asked for."""
+
+    __slots__ = ("constructions", "edges", "methods", "works")
+
+    def __init__(self) -> None:
+        self.edges: list[Edge] = []
+        self.works: list[Work] = []
+        self.constructions: list[tuple[ast.Call, Scope, Value]] = []
+        self.methods: list[tuple[ast.Call, Scope, Method]] = []
+
+
 class CallGraph:
-    """Edges and launched work of one module."""
+    """Edges and launched work of one module.
+
+    Of the module being linted everything is looked at, of other modules only the functions that are reached. A call is
+    resolved only where its callee can matter: by its name, or by the import its receiver comes from.
+    """
 
     def __init__(self, module: "Module") -> None:
         self.module = module
-        self.edges: dict[Scope, list[Edge]] = {}
-        self.works: list[Work] = []
-        self.constructions: list[tuple[ast.Call, Scope, Value]] = []
-        """Calls that make an object of an external class or a class with an external base: (call, scope, callee)."""
-        self.methods: list[tuple[ast.Call, Scope, Method]] = []
-        """Calls of driver methods on objects whose kind is certain."""
+        self._of: dict[Scope, Calls] = {}
+        self._calls: dict[Scope, list[ast.Call]] = {}
+        self._withs: dict[Scope, list[ast.With | ast.AsyncWith]] = {}
+        self._loads: dict[Scope, list[ast.Attribute]] | None = None
+        self._all: Calls | None = None
+        self._edges: dict[Scope, list[Edge]] = {}
+        index = module.index
+        for call in index.calls:
+            self._calls.setdefault(index.scope_of_node[call].function, []).append(call)
+        for node, scope in index.withs:
+            self._withs.setdefault(scope.function, []).append(node)
+        self._bound = _bound_names(module)
+        self._launchers = LAUNCHER_NAMES | {b.name for b in self._imports() if isinstance(b.node, ast.alias) and b.node.name in LAUNCHER_NAMES}
+        self._launchers |= {s.path.rpartition(".")[2] for s in module.project.config.spawners}
         self._coroutine_calls: set[ast.AST] = set()
-        self._build()
 
-    def _build(self) -> None:
+    def _imports(self) -> list[Binding]:
+        return [b for scope in self.module.index.scopes for bindings in scope.bindings.values() for b in bindings if b.how == "import"]
+
+    # ------------------------------------------------------------------ the whole module
+
+    @property
+    def whole(self) -> Calls:
+        """The calls of every function of the module and of its top level, in source order."""
+        if self._all is None:
+            total = self._all = Calls()
+            for scope in sorted(set(self._calls) | set(self._withs) | set(self._property_loads()), key=lambda s: getattr(s.node, "lineno", 0)):
+                calls = self.of(scope)
+                total.edges.extend(calls.edges)
+                total.works.extend(calls.works)
+                total.constructions.extend(calls.constructions)
+                total.methods.extend(calls.methods)
+                if calls.edges:
+                    self._edges[scope] = calls.edges
+            total.works.sort(key=lambda w: (w.call.lineno, w.call.col_offset))
+            total.constructions.sort(key=lambda c: (c[0].lineno, c[0].col_offset))
+            total.methods.sort(key=lambda c: (c[0].lineno, c[0].col_offset))
+        return self._all
+
+    @property
+    def works(self) -> list[Work]:
+        """All work that the module launches."""
+        return self.whole.works
+
+    @property
+    def constructions(self) -> list[tuple[ast.Call, Scope, Value]]:
+        """Calls of classes and external callables: (call, function, callee)."""
+        return self.whole.constructions
+
+    @property
+    def methods(self) -> list[tuple[ast.Call, Scope, Method]]:
+        """Calls of driver methods on objects whose kind is certain."""
+        return self.whole.methods
+
+    @property
+    def edges(self) -> dict[Scope, list[Edge]]:
+        """The edges out of every function."""
+        return self._edges if self.whole else {}
+
+    def inside(self, scope: Scope) -> list[Edge]:
+        """The edges out of a function's own code (comprehensions included; nested functions are functions of their own)."""
+        return self.of(scope).edges
+
+    def launched_in(self, scope: Scope) -> list[Work]:
+        """The work a function launches itself."""
+        return self.of(scope).works
+
+    # ------------------------------------------------------------------ one function
+
+    def of(self, scope: Scope) -> Calls:
+        """What a function's own code calls."""
+        scope = scope.function
+        found = self._of.get(scope)
+        if found is None:
+            found = self._of[scope] = Calls()
+            self._build(scope, found)
+        return found
+
+    def _build(self, scope: Scope, result: Calls) -> None:
         module = self.module
         index = module.index
-        pending: list[tuple[ast.Call, Scope, list[Function]]] = []
-        aliases = {b.name for bindings in index.module_scope.bindings.values() for b in bindings if b.how == "import" and isinstance(b.node, ast.alias) and b.node.name in LAUNCHER_NAMES}
-        spawner_names = {s.path.rpartition(".")[2] for s in module.project.config.spawners}
-        for call in index.calls:
-            scope = index.scope_of_node[call].function
-            name = last_name(call.func)
+        pending: list[tuple[ast.Call, list[Function]]] = []
+        works: list[Work] = []
+        for call in self._calls.get(scope, ()):
+            if not self._matters(call):
+                continue
             callees = module.values(call.func)
+            launches = last_name(call.func) in self._launchers or isinstance(call.func, ast.Call)
             for value in callees:
                 if isinstance(value, (Class, External, Partial)):
-                    self.constructions.append((call, scope, value))
+                    result.constructions.append((call, scope, value))
+                    launches = launches or isinstance(value, Class)
             if any(isinstance(value, Method) for value in callees):
                 method = module.inference.method(module, call.func)
                 if method is not None:
-                    self.methods.append((call, scope, method))
-            if name in LAUNCHER_NAMES or name in aliases or name in spawner_names or isinstance(call.func, ast.Call) or self._may_launch(call):
-                self.works.extend(works_of(module, call, scope))
-            functions = self._called(call)
+                    result.methods.append((call, scope, method))
+            if launches:
+                works.extend(works_of(module, call, scope))
+            functions = self._called(call, callees)
             if functions:
-                pending.append((call, scope, functions))
-        for work in self.works:
+                pending.append((call, functions))
+        result.works = works
+        for work in works:
             if work.launcher.passing == "coroutine":
                 self._coroutine_calls.update(_calls_below(work.target))
-        for call, scope, functions in pending:
+        for call, functions in pending:
             for function in functions:
                 if function.scope.is_async and not function.scope.yields and call not in index.awaited and not self._passed_on(call):
                     continue
-                self._add(scope, call, function, "call")
-        self._properties()
-        self._entered()
+                _add(result, scope, call, function, "call")
+        self._properties(scope, result)
+        self._entered(scope, result)
+
+    def _matters(self, call: ast.Call) -> bool:
+        """Whether a call's callee can be of interest, told by names alone."""
+        func = call.func
+        if isinstance(func, ast.Name):
+            return func.id in self._bound or func.id in _BUILTIN_CALLERS
+        if isinstance(func, ast.Attribute):
+            if func.attr in self.module.project.interest:
+                return True
+            base: ast.AST = func.value
+            while isinstance(base, (ast.Attribute, ast.Call, ast.Subscript)):
+                base = base.func if isinstance(base, ast.Call) else base.value
+            if isinstance(base, ast.Name):
+                root = self._bound.get(base.id, "")
+                return bool(root) and root not in _PLAIN_MODULES
+            return False
+        return True
 
     def _passed_on(self, call: ast.Call) -> bool:
         """Whether a coroutine that is not awaited here is returned, so that the caller runs it."""
@@ -80,19 +184,11 @@ class CallGraph:
         parent = self.module.index.parents.get(call)
         return isinstance(parent, (ast.Return, ast.Lambda))
 
-    def _may_launch(self, call: ast.Call) -> bool:
-        return any(isinstance(v, Class) for v in self.module.values(call.func))
-
-    def _add(self, scope: Scope, node: ast.AST, function: Function, how: str) -> None:
-        edges = self.edges.setdefault(scope, [])
-        if len(edges) < MAX_EDGES:
-            edges.append(Edge(scope, node, function, how))
-
-    def _called(self, call: ast.Call) -> list[Function]:
+    def _called(self, call: ast.Call, callees: Values) -> list[Function]:
         module = self.module
         inference = module.inference
         found: list[Function] = []
-        pending = list(module.values(call.func))
+        pending = list(callees)
         for _ in range(16):
             if not pending:
                 break
@@ -106,14 +202,10 @@ class CallGraph:
             elif isinstance(value, Instance):
                 for home, cls in inference.resolution_order(value.cls):
                     found.extend(Function(home, s, value) for s in inference.definitions(cls, "__call__"))
-            elif isinstance(value, Method) and value.name == "with_transaction" and call.args:
+            elif (isinstance(value, Method) and value.name == "with_transaction" and call.args) or (
+                isinstance(value, External) and value.path in ("builtins.map", "builtins.filter") and call.args
+            ):
                 found.extend(v for v in module.values(call.args[0]) if isinstance(v, Function))
-            elif isinstance(value, External) and value.path in ("builtins.map", "builtins.filter") and call.args:
-                found.extend(v for v in module.values(call.args[0]) if isinstance(v, Function))
-            elif isinstance(value, External) and value.path == "asgiref.sync.sync_to_async(call)":
-                continue
-            elif isinstance(value, Super):
-                continue
         return found
 
     def _initialisers(self, cls: Class) -> list[Function]:
@@ -127,51 +219,80 @@ class CallGraph:
                     break
         return found
 
-    def _properties(self) -> None:
+    def _property_loads(self) -> dict[Scope, list[ast.Attribute]]:
+        """Reads of attributes that are properties somewhere in the program, by function."""
+        if self._loads is None:
+            self._loads = {}
+            index = self.module.index
+            for name in self.module.project.property_names:
+                for node in index.attribute_loads.get(name, ()):
+                    self._loads.setdefault(index.scope(node).function, []).append(node)
+        return self._loads
+
+    def _properties(self, scope: Scope, result: Calls) -> None:
         module = self.module
         inference = module.inference
-        for name in self._property_names():
-            for node in module.index.attribute_loads.get(name, ()):
-                for value in module.values(node.value):
-                    if not isinstance(value, Instance):
-                        continue
-                    for home, cls in inference.resolution_order(value.cls):
-                        for definition in inference.definitions(cls, name):
-                            if inference.decorators(home, definition) & PROPERTY_DECORATORS:
-                                self._add(module.index.scope(node).function, node, Function(home, definition, value), "property")
-                        if name in cls.bindings:
-                            break
+        for node in self._property_loads().get(scope, ()):
+            for value in module.values(node.value):
+                if not isinstance(value, Instance):
+                    continue
+                for home, cls in inference.resolution_order(value.cls):
+                    for definition in inference.definitions(cls, node.attr):
+                        if inference.decorators(home, definition) & PROPERTY_DECORATORS:
+                            _add(result, scope, node, Function(home, definition, value), "property")
+                    if node.attr in cls.bindings:
+                        break
 
-    def _property_names(self) -> set[str]:
-        names = set()
-        for home in list(self.module.project.order):
-            for scope in home.index.functions:
-                if scope.cls is not None and any(last_name(d) in ("property", "cached_property", "cachedproperty", "abstractproperty") for d in scope.decorators):
-                    names.add(scope.name)
-        return names
-
-    def _entered(self) -> None:
+    def _entered(self, scope: Scope, result: Calls) -> None:
         module = self.module
         inference = module.inference
-        for node, scope in module.index.withs:
+        for node in self._withs.get(scope, ()):
             asynchronous = isinstance(node, ast.AsyncWith)
             for item in node.items:
                 for value in module.values(item.context_expr):
-                    if isinstance(value, Instance):
-                        for name in ("__aenter__", "__aexit__") if asynchronous else ("__enter__", "__exit__"):
-                            for home, cls in inference.resolution_order(value.cls):
-                                definitions = inference.definitions(cls, name)
-                                if definitions:
-                                    self._add(scope.function, item.context_expr, Function(home, definitions[0], value), "enter")
-                                    break
+                    if not isinstance(value, Instance):
+                        continue
+                    for name in ("__aenter__", "__aexit__") if asynchronous else ("__enter__", "__exit__"):
+                        for home, cls in inference.resolution_order(value.cls):
+                            definitions = inference.definitions(cls, name)
+                            if definitions:
+                                _add(result, scope, item.context_expr, Function(home, definitions[0], value), "enter")
+                                break
 
-    def inside(self, scope: Scope) -> list[Edge]:
-        """The edges out of a function's own code (comprehensions included; nested functions are functions of their own)."""
-        return self.edges.get(scope, [])
 
-    def launched_in(self, scope: Scope) -> list[Work]:
-        """The work a function launches itself."""
-        return [w for w in self.works if w.scope is scope]
+_BUILTIN_CALLERS = frozenset(("map", "filter", "getattr"))
+
+_PLAIN_MODULES = frozenset(
+    (
+        "os", "sys", "json", "re", "logging", "datetime", "time", "math", "random", "numpy", "pandas", "collections", "itertools", "string", "uuid", "hashlib", "copy",
+        "pathlib", "shutil", "argparse", "struct", "traceback", "typing", "requests", "pytest", "unittest", "warnings", "base64", "csv", "io", "tempfile", "pprint", "textwrap",
+        "operator", "enum", "decimal", "urllib", "glob", "inspect", "ast", "sqlalchemy", "yaml", "dotenv", "loguru", "structlog", "matplotlib", "scipy", "torch", "subprocess", "socket", "ssl", "secrets",
+    )
+)  # fmt: skip
+"""Modules whose functions neither launch work nor give anything that matters, unless their name says so."""
+
+
+def _bound_names(module: "Module") -> dict[str, str]:
+    """Every name that the module binds anywhere, with the top-level module it is imported from (empty when it is not imported)."""
+    found: dict[str, str] = {}
+    for scope in module.index.scopes:
+        for name, bindings in scope.bindings.items():
+            root = ""
+            for binding in bindings:
+                if binding.how == "import" and isinstance(binding.node, ast.alias):
+                    statement = binding.value
+                    if isinstance(statement, ast.ImportFrom):
+                        root = (statement.module or "").partition(".")[0] if not statement.level else "."
+                    else:
+                        root = binding.node.name.partition(".")[0]
+            if root or name not in found:
+                found[name] = root
+    return found
+
+
+def _add(result: Calls, scope: Scope, node: ast.AST, function: Function, how: str) -> None:
+    if len(result.edges) < MAX_EDGES:
+        result.edges.append(Edge(scope, node, function, how))
 
 
 def _calls_below(node: ast.AST) -> set[ast.AST]:

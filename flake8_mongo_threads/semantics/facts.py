@@ -230,6 +230,19 @@ class Operation:
         return self.method is not None and self.method.member.coroutine
 
 
+def operations_in(module: "Module", scope: Scope) -> list[Operation]:
+    """The operations of one function's own code: of another module only what is reached is looked at."""
+
+    def compute() -> list[Operation]:
+        found = [Operation(module, call, where, method, method.owner, method.name, False) for call, where, method in module.calls.of(scope).methods]
+        found.extend(iterations(module, scope))
+        found.sort(key=lambda o: (o.span.line, o.span.col, o.implicit))
+        return found
+
+    result: list[Operation] = module.remember("operations", scope.function, compute, [])
+    return result
+
+
 _CONSUMERS = frozenset(
     ("list", "tuple", "set", "sorted", "sum", "min", "max", "any", "all", "dict", "next", "frozenset", "enumerate", "zip", "map", "filter", "reversed", "deque", "DataFrame", "join")
 )
@@ -244,11 +257,13 @@ def operations(module: "Module") -> list[Operation]:
     return found
 
 
-def iterations(module: "Module") -> list[Operation]:
-    """Iterations of cursors: ``for`` loops, comprehensions and consuming calls."""
+def iterations(module: "Module", only: Scope | None = None) -> list[Operation]:
+    """Iterations of cursors: ``for`` loops, comprehensions and consuming calls; of one function when it is given."""
     found: list[Operation] = []
     index = module.index
     for loop, scope in index.loops:
+        if only is not None and scope.function is not only:
+            continue
         if isinstance(loop, ast.For):
             found.extend(_iteration(module, loop.iter, scope.function, "for"))
         elif isinstance(loop, COMPREHENSIONS):
@@ -257,7 +272,7 @@ def iterations(module: "Module") -> list[Operation]:
                     found.extend(_iteration(module, generator.iter, scope.function, "comprehension"))
     for call in index.calls:
         name = last_name(call.func)
-        if name in _CONSUMERS and call.args and _is_builtin(module, call.func, name):
+        if name in _CONSUMERS and call.args and (only is None or index.scope_of_node[call].function is only) and _is_builtin(module, call.func, name):
             for arg in call.args[:3]:
                 target = arg.value if isinstance(arg, ast.Starred) else arg
                 found.extend(_iteration(module, target, index.scope_of_node[call].function, name))
@@ -317,8 +332,8 @@ def blocks(function: Function, depth: int = 0) -> Blocks | None:
 
 
 def _blocks(module: "Module", scope: Scope, depth: int) -> Blocks | None:
-    for operation in module.facts(Operation):
-        if operation.scope.function is scope and is_blocking(module, operation):
+    for operation in operations_in(module, scope):
+        if is_blocking(module, operation):
             return (operation, module, (), (module.step(operation.node, f"'{operation.name}' blocks until the server answers"),))
     for edge in module.calls.inside(scope):
         if edge.target.scope is scope:

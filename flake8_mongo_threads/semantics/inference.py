@@ -88,6 +88,10 @@ class Inference:
         self.depth = 0
         self.hops = 0
         self.active: set[object] = set()
+        self.cuts = 0
+        """How often a cycle or a cap has cut a search: what was found meanwhile may be partial and is not kept."""
+        self._orders: dict[Scope, list[tuple[Module, Scope]]] = {}
+        self._attributes: dict[tuple[Scope, str], Values] = {}
         self._factories = {(f.module, f.name): (f.family, f.flavour) for f in project.config.factories}
 
     # ------------------------------------------------------------------ expressions
@@ -103,20 +107,27 @@ class Inference:
         if handler is None:
             return UNKNOWN_ONLY
         if self.depth >= MAX_DEPTH:
+            self.cuts += 1
             return UNKNOWN_ONLY
-        if node in self.active:
+        active = self.active
+        if node in active:
+            self.cuts += 1
             return BOTTOM
-        self.active.add(node)
+        active.add(node)
         self.depth += 1
+        before = self.cuts
         try:
             result = handler(self, module, node, scope if scope is not None else module.index.scope(node))
         except RecursionError:
+            self.cuts += 1
             result = UNKNOWN_ONLY
         finally:
             self.depth -= 1
-            self.active.discard(node)
-        if result or not self.active:
+            active.discard(node)
+        if not active:
             result = result or UNKNOWN_ONLY
+            module.memo[node] = result
+        elif result and self.cuts == before:
             module.memo[node] = result
         return result
 
@@ -308,8 +319,10 @@ class Inference:
         """What a module's global name can be, as another module sees it."""
         key = ("export", id(module), name)
         if key in self.active:
+            self.cuts += 1
             return BOTTOM
         if self.hops >= MAX_HOPS:
+            self.cuts += 1
             return UNKNOWN_ONLY
         declared = self._declared(module.name, name)
         if declared is not None:
@@ -333,14 +346,21 @@ class Inference:
         scope = binding.scope
         if not isinstance(arg, ast.arg):
             return UNKNOWN_ONLY
-        key = ("param", arg)
-        if key in self.active:
+        found = module.memo.get(arg)
+        if found is not None:
+            return found
+        if arg in self.active:
+            self.cuts += 1
             return BOTTOM
-        self.active.add(key)
+        self.active.add(arg)
+        before = self.cuts
         try:
-            return self._parameter(module, scope, arg)
+            found = self._parameter(module, scope, arg)
         finally:
-            self.active.discard(key)
+            self.active.discard(arg)
+        if self.cuts == before:
+            module.memo[arg] = found
+        return found
 
     def _parameter(self, module: "Module", scope: Scope, arg: ast.arg) -> Values:
         node = scope.node
@@ -480,6 +500,7 @@ class Inference:
     def _from_callers(self, module: "Module", scope: Scope, arg: ast.arg) -> list[Values]:
         """What visible callers hand over: direct calls, instantiation, partial, spawns and callbacks."""
         if self.hops >= MAX_HOPS:
+            self.cuts += 1
             return [UNKNOWN_ONLY]
         self.hops += 1
         try:
@@ -767,6 +788,10 @@ class Inference:
 
     def resolution_order(self, cls: Class) -> list[tuple["Module", Scope]]:
         """First-party classes from the class upwards, depth first and without repeats (a close stand-in for the C3 order)."""
+        known_order = self._orders.get(cls.scope)
+        if known_order is not None:
+            return known_order
+        before = self.cuts
         found: list[tuple[Module, Scope]] = []
         pending = [cls]
         while pending and len(found) < MAX_BASES:
@@ -779,6 +804,8 @@ class Inference:
                 target = base.value if isinstance(base, ast.Subscript) else base
                 bases.extend(v for v in self.values(current.module, target) if isinstance(v, Class))
             pending = bases + pending
+        if self.cuts == before:
+            self._orders[cls.scope] = found
         return found
 
     def external_bases(self, cls: Class) -> list[str]:
@@ -827,18 +854,24 @@ class Inference:
 
     def instance_attribute(self, value: Instance, name: str, node: ast.AST | None, module: "Module") -> Values:
         """An attribute of an object of the program: set anywhere in its classes, defined by them, or a driver member."""
+        known_value = self._attributes.get((value.cls.scope, name))
+        if known_value is not None:
+            return known_value
         key = ("attribute", id(value.cls.scope), name)
-        if key in self.active:
-            return BOTTOM
-        if self.hops >= MAX_HOPS:
-            return UNKNOWN_ONLY
+        if key in self.active or self.hops >= MAX_HOPS:
+            self.cuts += 1
+            return BOTTOM if key in self.active else UNKNOWN_ONLY
         self.active.add(key)
         self.hops += 1
+        before = self.cuts
         try:
-            return self._instance_attribute(value, name, node, module)
+            found = self._instance_attribute(value, name, node, module)
         finally:
             self.hops -= 1
             self.active.discard(key)
+        if self.cuts == before and not any(isinstance(v, (Function, Method)) or (isinstance(v, External) and v.site is not None) for v in found):
+            self._attributes[value.cls.scope, name] = found
+        return found
 
     def _instance_attribute(self, value: Instance, name: str, node: ast.AST | None, module: "Module") -> Values:
         parts: list[Values] = []
@@ -1043,6 +1076,7 @@ class Inference:
         """What the program puts into an attribute of an application, a request or another external object."""
         key = ("store", path)
         if key in self.active or self.hops >= MAX_HOPS:
+            self.cuts += 1
             return BOTTOM
         self.active.add(key)
         self.hops += 1
@@ -1199,26 +1233,26 @@ class Inference:
     def _added(self, module: "Module", key: str, scope: Scope | None) -> list[tuple[object, Element]]:
         found: list[tuple[object, Element]] = []
         tail = key.rpartition(".")[2]
-        for name, calls in module.index.mutations.items():
-            for call, where in calls:
-                func = call.func
-                if not isinstance(func, ast.Attribute) or last_name(func.value) != tail or path_key(func.value) != key or not self._same_place(key, scope, where):
-                    continue
-                if name in ("append", "add", "appendleft", "put", "put_nowait") and call.args:
-                    found.append((None, Element(module, where, call.args[0])))
-                elif name == "insert" and len(call.args) > 1:
-                    found.append((None, Element(module, where, call.args[1])))
-                elif name == "setdefault" and len(call.args) > 1:
-                    found.append((self._constant(module, call.args[0]), Element(module, where, call.args[1])))
-                elif name in ("extend", "update") and call.args:
-                    for value in self.values(module, call.args[0]):
-                        if isinstance(value, Sequence):
-                            found.extend((None, e) for e in value.elements)
-                        elif isinstance(value, Mapping):
-                            found.extend(value.items)
-        for store in module.index.item_stores:
+        for call, where in module.index.mutations.get(tail, ()):
+            func = call.func
+            if not isinstance(func, ast.Attribute) or path_key(func.value) != key or not self._same_place(key, scope, where):
+                continue
+            name = func.attr
+            if name in ("append", "add", "appendleft", "put", "put_nowait") and call.args:
+                found.append((None, Element(module, where, call.args[0])))
+            elif name == "insert" and len(call.args) > 1:
+                found.append((None, Element(module, where, call.args[1])))
+            elif name == "setdefault" and len(call.args) > 1:
+                found.append((self._constant(module, call.args[0]), Element(module, where, call.args[1])))
+            elif name in ("extend", "update") and call.args:
+                for value in self.values(module, call.args[0]):
+                    if isinstance(value, Sequence):
+                        found.extend((None, e) for e in value.elements)
+                    elif isinstance(value, Mapping):
+                        found.extend(value.items)
+        for store in module.index.items_of.get(tail, ()):
             target = store.target
-            if isinstance(target, ast.Subscript) and last_name(target.value) == tail and path_key(target.value) == key and self._same_place(key, scope, store.scope) and store.value is not None and store.how in ("assign", "ann"):
+            if isinstance(target, ast.Subscript) and store.value is not None and store.how in ("assign", "ann") and path_key(target.value) == key and self._same_place(key, scope, store.scope):
                 found.append((self._constant(module, target.slice), Element(module, store.scope, store.value)))
         return found
 
@@ -1260,6 +1294,7 @@ class Inference:
     def _from_items(self, path: str, index: ast.AST, name: str, module: "Module") -> Values:
         key = ("item", path, name)
         if key in self.active or not name or self.hops >= MAX_HOPS:
+            self.cuts += 1
             return BOTTOM
         self.active.add(key)
         self.hops += 1
@@ -1431,18 +1466,18 @@ class Inference:
         if scope in memo:
             return memo[scope]
         key = ("returns", id(scope))
-        if key in self.active:
-            return BOTTOM
-        if self.hops >= MAX_HOPS:
-            return UNKNOWN_ONLY
+        if key in self.active or self.hops >= MAX_HOPS:
+            self.cuts += 1
+            return BOTTOM if key in self.active else UNKNOWN_ONLY
         self.active.add(key)
         self.hops += 1
+        before = self.cuts
         try:
             result = self._returned(function)
         finally:
             self.hops -= 1
             self.active.discard(key)
-        if result or not self.active:
+        if self.cuts == before or not self.active:
             memo[scope] = result
         return result
 
@@ -1472,6 +1507,7 @@ class Inference:
         module, scope = function.module, function.scope
         key = ("yields", id(scope))
         if key in self.active:
+            self.cuts += 1
             return BOTTOM
         self.active.add(key)
         try:

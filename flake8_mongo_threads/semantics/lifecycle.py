@@ -55,11 +55,11 @@ def client_kind(module: "Module", value: Value) -> str:
     return ""
 
 
-def builds_in(module: "Module") -> list[Build]:
-    """Every expression of a module that makes a client."""
+def builds_in(module: "Module", scope: Scope | None = None) -> list[Build]:
+    """Every expression of a module, or of one function of it, that makes a client."""
     found: list[Build] = []
     seen: set[ast.AST] = set()
-    for call, _, value in module.calls.constructions:
+    for call, _, value in module.calls.constructions if scope is None else module.calls.of(scope).constructions:
         if call in seen:
             continue
         flavour = client_kind(module, value)
@@ -401,8 +401,8 @@ def effects(function: Function, depth: int = 0, active: frozenset[int] = frozens
     if depth > MAX_EFFECT_DEPTH or id(scope) in active or module.inference.is_cached(module, scope):
         return []
     found: list[Effect] = []
-    for build in module.builds:
-        if build.scope.function is scope and not is_kept(module, build):
+    for build in builds_in(module, scope):
+        if not is_kept(module, build):
             if depth > 0 and conditional(module, build.call):
                 continue
             found.append(Effect(build, (), (module.step(build.call, f"{build.name} is built here"),)))
@@ -454,7 +454,7 @@ def conditional(module: "Module", node: ast.AST) -> bool:
 
 def _every_branch(module: "Module", branch: ast.If) -> bool:
     """Whether both branches of an ``if`` build a client, so that one is built whatever the test says."""
-    calls = {b.call for b in module.builds}
+    calls = {b.call for b in builds_in(module, module.index.scope(branch).function)}
     sides = []
     for side in (branch.body, branch.orelse):
         sides.append(any(node in calls for statement in side for node in walk(statement)))

@@ -125,10 +125,31 @@ class Project:
         self.order: list[Module] = []
         self.bytes = 0
         self.inference: Inference = Inference(self)
+        self._interest: frozenset[str] | None = None
+        self._property_names: frozenset[str] | None = None
+
+    @property
+    def interest(self) -> frozenset[str]:
+        """Names of callables that can matter: of the driver, of launchers and frameworks, and every function that the
+        linted file or a module that it leads to defines."""
+        if self._interest is None:
+            from flake8_mongo_threads.semantics.interest import NAMES, definitions
+
+            names, properties = definitions(self)
+            self._interest = NAMES | names
+            self._property_names = properties
+        return self._interest
+
+    @property
+    def property_names(self) -> frozenset[str]:
+        """Names that are properties in some class of the program."""
+        if self._property_names is None:
+            self.interest  # noqa: B018 - fills both
+        return self._property_names or frozenset()
 
     def root(self, source: Source, tree: ast.Module) -> Module:
         """The module being linted."""
-        roots = modules.Roots(source.location, self.config.src)
+        roots = modules.roots_of(os.path.abspath(source.location), self.config.src)
         module = Module(self, source, Index(tree), os.path.abspath(source.location), roots.package, roots.paths, 0)
         self.loaded[module.location] = module
         self.order.append(module)
@@ -146,7 +167,7 @@ class Project:
             self.loaded[path] = None
             return None
         self.bytes += len(parsed.text)
-        name = modules.Roots(path).package
+        name = modules.roots_of(path).package
         module = Module(self, display(parsed.source, asker), index, path, name, asker.roots, asker.depth + 1)
         self.loaded[path] = module
         self.order.append(module)
@@ -159,17 +180,7 @@ class Project:
 
     def locate(self, asker: Module, name: str, level: int) -> str:
         """The file of an imported module, relative imports resolved; empty when it is not first-party."""
-        return resolve_path(asker.location, asker.roots, name, level)
-
-
-def resolve_path(location: str, roots: tuple[str, ...], name: str, level: int) -> str:
-    """The file that ``name`` (with ``level`` leading dots) means when imported from the file at ``location``."""
-    if level == 0:
-        return modules.locate(roots, name)
-    base = os.path.dirname(location)
-    for _ in range(level - 1):
-        base = os.path.dirname(base)
-    return modules.file_at(os.path.join(base, *name.split("."))) if name else modules.file_at(base)
+        return modules.resolve_path(asker.location, asker.roots, name, level)
 
 
 def display(source: Source, asker: Module) -> Source:

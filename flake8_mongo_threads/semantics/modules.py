@@ -6,7 +6,9 @@ missing, unreadable or broken is simply unknown.
 
 import ast
 import os
+import re
 import sys
+import time
 
 from flake8_mongo_threads.semantics.scopes import Index
 from flake8_mongo_threads.source import DecodeError, Source, decode
@@ -29,30 +31,34 @@ EXTERNAL_ROOTS = frozenset(
 
 _PROJECT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg", "requirements.txt", "Pipfile")
 
+FRESH_SECONDS = 1.0
+_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n]*)|import[ \t]+([^\n]+))", re.MULTILINE)
+_resolved: dict[tuple[tuple[str, ...] | str, str, int], tuple[float, str]] = {}
+_roots: dict[tuple[str, tuple[str, ...]], tuple[float, "Roots"]] = {}
 _files: dict[str, tuple[tuple[int, int], "ParsedFile | None"]] = {}
 
 
 class ParsedFile:
     """A file that was read: its text and, once asked for, its index."""
 
-    __slots__ = ("_index", "_tree", "path", "source", "text")
+    __slots__ = ("_failed", "_index", "imports", "path", "source", "text")
 
     def __init__(self, path: str, text: str, source: Source) -> None:
         self.path = path
         self.text = text
         self.source = source
-        self._tree: ast.Module | None = None
+        self.imports: Imports | None = None
+        self._failed = False
         self._index: Index | None = None
 
     @property
     def index(self) -> Index | None:
         """The index of the file; None when it is not valid Python."""
-        if self._index is None:
+        if self._index is None and not self._failed:
             try:
-                self._tree = ast.parse(self.text)
-                self._index = Index(self._tree)
+                self._index = Index(ast.parse(self.text))
             except (SyntaxError, ValueError, RecursionError, MemoryError):
-                return None
+                self._failed = True
         return self._index
 
 
@@ -131,6 +137,20 @@ class Roots:
         self.paths = tuple(found)
 
 
+def roots_of(location: str, extra: tuple[str, ...] = ()) -> Roots:
+    """The roots of a file, kept for a second."""
+    key = (location, extra)
+    now = time.monotonic()
+    known = _roots.get(key)
+    if known is not None and now - known[0] < FRESH_SECONDS:
+        return known[1]
+    if len(_roots) > 4096:
+        _roots.clear()
+    found = Roots(location, extra)
+    _roots[key] = (now, found)
+    return found
+
+
 def locate(roots: tuple[str, ...], name: str) -> str:
     """The file of a dotted module name below the first root that has it; empty when none has."""
     head = name.partition(".")[0]
@@ -152,3 +172,68 @@ def file_at(base: str) -> str:
     if os.path.isfile(base + ".py"):
         return base + ".py"
     return ""
+
+
+def resolve_path(location: str, roots: tuple[str, ...], name: str, level: int) -> str:
+    """The file that ``name`` (with ``level`` leading dots) means when imported from the file at ``location``.
+
+    Answers are kept for a second: long enough for one run over a tree, short enough for an editor.
+    """
+    if level == 0 and name.partition(".")[0] in EXTERNAL_ROOTS:
+        return ""
+    now = time.monotonic()
+    base = os.path.dirname(location)
+    key = (roots if level == 0 else base, name, level)
+    known = _resolved.get(key)
+    if known is not None and now - known[0] < FRESH_SECONDS:
+        return known[1]
+    if level == 0:
+        found = locate(roots, name)
+    else:
+        for _ in range(level - 1):
+            base = os.path.dirname(base)
+        found = file_at(os.path.join(base, *name.split("."))) if name else file_at(base)
+    if len(_resolved) > 8192:
+        _resolved.clear()
+    _resolved[key] = (now, found)
+    return found
+
+
+Imports = list[tuple[str, int, tuple[str, ...]]]
+
+
+def text_imports(parsed: ParsedFile) -> Imports:
+    """The imports of a file, read line by line without parsing it: (module, leading dots, names). Enough to follow them."""
+    if parsed.imports is None:
+        found: Imports = []
+        for match in _IMPORT.finditer(parsed.text):
+            if match.group(1) is not None:
+                target = match.group(1)
+                bare = target.lstrip(".")
+                listed = tuple(n.strip().split(" ")[0] for n in match.group(2).strip(" ()\\\r\n").replace("(", "").split(",") if n.strip())
+                found.append((bare, len(target) - len(bare), listed))
+            else:
+                found.extend((part.strip().split(" ")[0], 0, ()) for part in match.group(3).split("#")[0].split(",") if part.strip())
+        parsed.imports = found
+    return parsed.imports
+
+
+def related(location: str, roots: tuple[str, ...], text: str, limit: int) -> list[str]:
+    """The first-party files that a file leads to through imports, nearest first, up to a number of files and a depth."""
+    first = ParsedFile(location, text, Source(location, []))
+    queue: list[tuple[ParsedFile, int]] = [(first, 0)]
+    found: list[str] = []
+    seen = {location}
+    while queue and len(found) < limit:
+        parsed, depth = queue.pop(0)
+        for name, level, names in text_imports(parsed):
+            for candidate in (name, *(f"{name}.{n}" if name else n for n in names[:12] if n != "*")):
+                path = resolve_path(parsed.path, roots, candidate, level)
+                if path and path not in seen:
+                    seen.add(path)
+                    neighbour = read(path)
+                    if neighbour is not None:
+                        found.append(path)
+                        if depth + 1 < MAX_DEPTH:
+                            queue.append((neighbour, depth + 1))
+    return found[:limit]

@@ -149,6 +149,7 @@ class Index:
         "lambdas",
         "loops",
         "module_scope",
+        "items_of",
         "mutations",
         "name_loads",
         "parents",
@@ -177,8 +178,10 @@ class Index:
         self.imports: list[tuple[Import, Scope]] = []
         self.attribute_stores: dict[str, list[Store]] = {}
         self.item_stores: list[Store] = []
+        self.items_of: dict[str, list[Store]] = {}
+        """The item stores by the last name of what they store into: ``clients`` of ``self.clients[key] = …``."""
         self.mutations: dict[str, list[tuple[ast.Call, Scope]]] = {}
-        """Calls such as ``x.append(v)``, by method name: they put values into containers."""
+        """Calls such as ``x.append(v)``, by the last name of the receiver: they put values into containers."""
         self.name_loads: dict[str, list[ast.Name]] = {}
         self.attribute_loads: dict[str, list[ast.Attribute]] = {}
         self.awaited: set[ast.AST] = set()
@@ -420,7 +423,9 @@ def _walk(index: Index) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop over
                 scope_of_node[node] = scope
                 func = node.func  # type: ignore[attr-defined]
                 if type(func) is Attribute and func.attr in _CONTAINER_METHODS:
-                    index.mutations.setdefault(func.attr, []).append((node, scope))  # type: ignore[arg-type]
+                    receiver = func.value
+                    tail = receiver.attr if type(receiver) is Attribute else receiver.id if type(receiver) is Name else ""
+                    index.mutations.setdefault(tail, []).append((node, scope))  # type: ignore[arg-type]
             elif kind in _SPECIAL:
                 _special(index, scope, node, queue)
                 if kind in _OPENS_SCOPE:
@@ -704,7 +709,11 @@ def bind_target(
         elif isinstance(node, ast.Attribute):
             index.attribute_stores.setdefault(node.attr, []).append(Store(node, source, read_in, how, annotation, path))
         elif isinstance(node, ast.Subscript):
-            index.item_stores.append(Store(node, source, read_in, how, annotation, path))
+            store = Store(node, source, read_in, how, annotation, path)
+            index.item_stores.append(store)
+            base = node.value
+            tail = base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
+            index.items_of.setdefault(tail, []).append(store)
         elif isinstance(node, ast.Starred):
             pending.append((node.value, None, path))
         elif isinstance(node, (ast.Tuple, ast.List)):
