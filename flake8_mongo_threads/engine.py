@@ -46,10 +46,10 @@ def gate(tree: ast.Module, lines: list[str], filename: str, config: Config = Con
     Files without any of this cost a substring search and a few look-ups of files.
     """
     text = "".join(lines)
-    if any(mark in text for mark in MARKS):
+    if any(mark in text for mark in MARKS) or any(factory.name in text for factory in config.factories):
         return True
-    imports = _imports(tree, text)
-    if not imports:
+    imports = [i for i in _imports(tree, text) if i[1] or i[0].partition(".")[0] not in modules.EXTERNAL_ROOTS]
+    if not imports and not any(store in text for store in _STORES):
         return False
     location = os.path.abspath(filename)
     roots = modules.roots_of(location, config.src)

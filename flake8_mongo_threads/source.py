@@ -86,7 +86,7 @@ class Source:
     ``path`` is the name to show and may not exist on disk (stdin, an editor's buffer, a code block).
     """
 
-    __slots__ = ("_ascii", "_real_path", "lines", "path")
+    __slots__ = ("_ascii", "_real_path", "_text", "lines", "path")
 
     def __init__(self, path: str, lines: list[str], real_path: str | None = None) -> None:
         if lines and lines[0].startswith("\ufeff"):
@@ -95,6 +95,7 @@ class Source:
         self.lines = lines
         self._real_path = real_path
         self._ascii: bool | None = None
+        self._text: str | None = None
 
     @classmethod
     def from_text(cls, path: str, text: str, real_path: str | None = None) -> "Source":
@@ -109,7 +110,9 @@ class Source:
     @property
     def text(self) -> str:
         """The whole text."""
-        return "".join(self.lines)
+        if self._text is None:
+            self._text = "".join(self.lines)
+        return self._text
 
     def char_col(self, line: int, byte_col: int) -> int:
         """Turn a UTF-8 byte column of a 1-based line, as ``ast`` has it, into a character column."""

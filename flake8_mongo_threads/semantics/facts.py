@@ -132,13 +132,13 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
 def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuilt]:
     """A call of this file that leads to a client built in another."""
     found: list[ClientBuilt] = []
-    if call_kept(module, edge):
+    contexts = [c for c in module.contexts.at(scope) if c.where != COROUTINE]
+    loop = repeating_loop(module, edge.node)
+    if loop is None and not contexts:
         return found
     built = effects(edge.target)
-    if not built:
+    if not built or call_kept(module, edge):
         return found
-    loop = repeating_loop(module, edge.node)
-    contexts = module.contexts.at(scope)
     for effect in built[:1]:
         call = module.step(edge.node, f"calls '{edge.target.scope.name}'")
         steps = (call, *effect.steps)

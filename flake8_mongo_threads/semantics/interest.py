@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _DEF = re.compile(r"^[ \t]*(?:async[ \t]+def|def|class)[ \t]+(\w+)", re.MULTILINE)
 _PROPERTY = re.compile(r"^[ \t]*@[\w.]*property\b[^\n]*\n(?:[ \t]*@[^\n]*\n)*[ \t]*(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
 
+_CLIENT_CLASS = re.compile(r"^[ \t]*class[ \t]+\w+\([^)]*(?:MongoClient|MotorClient)\b", re.MULTILINE)
+
 MAX_FILES = 40
 
 
@@ -49,9 +51,10 @@ def defined(text: str, path: str) -> tuple[frozenset[str], frozenset[str]]:
     return found
 
 
-def definitions(project: "Project") -> tuple[frozenset[str], frozenset[str]]:
-    """What the linted file and the driver-related modules that it leads to define: (callables, properties)."""
+def definitions(project: "Project") -> tuple[frozenset[str], frozenset[str], bool]:
+    """What the linted file and the modules that it leads to define: callables, properties, whether any class is a client."""
     root = project.order[0]
+    clients = "Client" in root.source.text and _CLIENT_CLASS.search(root.source.text) is not None
     names, properties = defined(root.source.text, root.location)
     all_names, all_properties = set(names), set(properties)
     for path in modules.related(root.location, root.roots, root.source.text, MAX_FILES):
@@ -60,8 +63,9 @@ def definitions(project: "Project") -> tuple[frozenset[str], frozenset[str]]:
             names, properties = defined(parsed.text, path)
             all_names |= names
             all_properties |= properties
+            clients = clients or ("Client" in parsed.text and _CLIENT_CLASS.search(parsed.text) is not None)
     folder = os.path.dirname(root.location)
     conftest = modules.read(os.path.join(folder, "conftest.py")) if os.path.basename(root.location).startswith("test") else None
     if conftest is not None:
         all_names |= defined(conftest.text, conftest.path)[0]
-    return frozenset(all_names), frozenset(all_properties)
+    return frozenset(all_names), frozenset(all_properties), clients

@@ -58,6 +58,8 @@ def client_kind(module: "Module", value: Value) -> str:
 def builds_in(module: "Module", scope: Scope | None = None) -> list[Build]:
     """Every expression of a module, or of one function of it, that makes a client."""
     found: list[Build] = []
+    if not module.may_build:
+        return found
     seen: set[ast.AST] = set()
     for call, _, value in module.calls.constructions if scope is None else module.calls.of(scope).constructions:
         if call in seen:
@@ -395,8 +397,13 @@ class Effect(NamedTuple):
     steps: tuple[Step, ...]
 
 
-def effects(function: Function, depth: int = 0, active: frozenset[int] = frozenset()) -> list[Effect]:
+def effects(function: Function) -> list[Effect]:
     """The clients that running a function builds each time, with the chain of calls inside other modules."""
+    result: list[Effect] = function.module.remember("effects", function.scope, lambda: _effects(function, 0, frozenset()), [])
+    return result
+
+
+def _effects(function: Function, depth: int, active: frozenset[int]) -> list[Effect]:
     module, scope = function.module, function.scope
     if depth > MAX_EFFECT_DEPTH or id(scope) in active or module.inference.is_cached(module, scope):
         return []
@@ -409,11 +416,10 @@ def effects(function: Function, depth: int = 0, active: frozenset[int] = frozens
     for edge in module.calls.inside(scope):
         if len(found) >= MAX_EFFECTS:
             break
-        if _guards_call(module, edge):
+        inner = _effects(edge.target, depth + 1, active | {id(scope)})
+        if not inner or _guards_call(module, edge) or _construction_kept(edge) or conditional(module, edge.node):
             continue
-        if _construction_kept(edge) or conditional(module, edge.node):
-            continue
-        for effect in effects(edge.target, depth + 1, active | {id(scope)}):
+        for effect in inner:
             step = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}'")
             found.append(Effect(effect.build, (edge, *effect.chain), (step, *effect.steps)))
     return found
@@ -455,10 +461,9 @@ def conditional(module: "Module", node: ast.AST) -> bool:
 def _every_branch(module: "Module", branch: ast.If) -> bool:
     """Whether both branches of an ``if`` build a client, so that one is built whatever the test says."""
     calls = {b.call for b in builds_in(module, module.index.scope(branch).function)}
-    sides = []
-    for side in (branch.body, branch.orelse):
-        sides.append(any(node in calls for statement in side for node in walk(statement)))
-    return all(sides)
+    if not calls or not branch.orelse:
+        return False
+    return all(any(node in calls for statement in side for node in walk(statement)) for side in (branch.body, branch.orelse))
 
 
 def _after_early_return(module: "Module", node: ast.AST) -> bool:

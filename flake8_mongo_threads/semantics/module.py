@@ -73,6 +73,11 @@ class Module:
         return self._contexts
 
     @property
+    def may_build(self) -> bool:
+        """Whether the text of the file lets it build a client at all: it names one, or some class of the program is one."""
+        return "Client" in self.source.text or self.project.has_client_classes
+
+    @property
     def builds(self) -> "list[Build]":
         """Every expression of this module that makes a client."""
         if self._builds is None:
@@ -125,6 +130,8 @@ class Project:
         self.order: list[Module] = []
         self.bytes = 0
         self.inference: Inference = Inference(self)
+        self.has_client_classes = False
+        """Whether some class of the program inherits from a client class; known once ``interest`` is."""
         self._interest: frozenset[str] | None = None
         self._property_names: frozenset[str] | None = None
 
@@ -135,7 +142,7 @@ class Project:
         if self._interest is None:
             from flake8_mongo_threads.semantics.interest import NAMES, definitions
 
-            names, properties = definitions(self)
+            names, properties, self.has_client_classes = definitions(self)
             self._interest = NAMES | names
             self._property_names = properties
         return self._interest
@@ -149,8 +156,9 @@ class Project:
 
     def root(self, source: Source, tree: ast.Module) -> Module:
         """The module being linted."""
-        roots = modules.roots_of(os.path.abspath(source.location), self.config.src)
-        module = Module(self, source, Index(tree), os.path.abspath(source.location), roots.package, roots.paths, 0)
+        roots = modules.roots_of(source.location, self.config.src)
+        location = os.path.abspath(source.location)
+        module = Module(self, source, modules.index_of(location, source.text, tree), location, roots.package, roots.paths, 0)
         self.loaded[module.location] = module
         self.order.append(module)
         return module

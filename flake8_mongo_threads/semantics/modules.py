@@ -34,7 +34,7 @@ _PROJECT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg", "req
 FRESH_SECONDS = 1.0
 _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n]*)|import[ \t]+([^\n]+))", re.MULTILINE)
 _resolved: dict[tuple[tuple[str, ...] | str, str, int], tuple[float, str]] = {}
-_roots: dict[tuple[str, tuple[str, ...]], tuple[float, "Roots"]] = {}
+_roots: dict[tuple[str, tuple[str, ...]], tuple[float, str, tuple[str, ...], str]] = {}
 _files: dict[str, tuple[tuple[int, int], "ParsedFile | None"]] = {}
 
 
@@ -88,6 +88,17 @@ def read(path: str, limit: int = MAX_BYTES) -> ParsedFile | None:
     return parsed
 
 
+def index_of(path: str, text: str, tree: ast.Module) -> Index:
+    """The index of the file being linted: one made earlier from the same text is used again, a new one is kept for others."""
+    known = _files.get(path)
+    parsed = known[1] if known is not None else None
+    if parsed is not None and parsed.text == text:
+        if parsed._index is None:  # noqa: SLF001 - the store and its entries are one thing
+            parsed._index = Index(tree)  # noqa: SLF001
+        return parsed._index  # noqa: SLF001
+    return Index(tree)
+
+
 def _is_regular(mode: int) -> bool:
     return (mode & 0o170000) == 0o100000
 
@@ -95,60 +106,65 @@ def _is_regular(mode: int) -> bool:
 class Roots:
     """Where imports of one file are looked up: its package's root, the folders above it up to the project's, ``src``, options."""
 
-    __slots__ = ("folder", "package", "paths", "top")
+    __slots__ = ("package", "paths", "top")
 
-    def __init__(self, location: str, extra: tuple[str, ...] = ()) -> None:
-        location = os.path.abspath(location)
-        self.folder = os.path.dirname(location)
-        name = os.path.basename(location)
-        parts = [] if name in ("__init__.py", "__init__.pyi") else [os.path.splitext(name)[0]]
-        base = self.folder
-        for _ in range(MAX_ANCESTORS):
-            if not os.path.isfile(os.path.join(base, "__init__.py")):
-                break
-            parts.append(os.path.basename(base))
-            up = os.path.dirname(base)
-            if up == base:
-                break
-            base = up
-        self.package = ".".join(reversed(parts))
+    def __init__(self, package: str, paths: tuple[str, ...], top: str) -> None:
+        self.package = package
         """The dotted name of the file, as far as regular packages tell."""
-        found = [base, self.folder]
-        above = base
-        self.top = base
-        for _ in range(MAX_ANCESTORS):
-            if any(os.path.exists(os.path.join(above, mark)) for mark in _PROJECT_MARKS):
-                self.top = above
-                for candidate in (above, os.path.join(above, "src")):
-                    if candidate not in found:
-                        found.append(candidate)
-                break
-            up = os.path.dirname(above)
-            if up == above:
-                break
-            above = up
-        if self.top != base:
-            between = os.path.dirname(base)
-            while between.startswith(self.top) and between != self.top:
-                if between not in found:
-                    found.append(between)
-                between = os.path.dirname(between)
-        found.extend(os.path.abspath(path) for path in extra if os.path.abspath(path) not in found)
-        self.paths = tuple(found)
+        self.paths = paths
+        self.top = top
+
+
+def _folder_roots(folder: str, extra: tuple[str, ...]) -> tuple[str, tuple[str, ...], str]:
+    """The dotted name of a folder's package, the roots of its files, and the project's top folder."""
+    parts: list[str] = []
+    base = folder
+    for _ in range(MAX_ANCESTORS):
+        if not os.path.isfile(os.path.join(base, "__init__.py")):
+            break
+        parts.append(os.path.basename(base))
+        up = os.path.dirname(base)
+        if up == base:
+            break
+        base = up
+    found = [base] if base == folder else [base, folder]
+    top = above = base
+    for _ in range(MAX_ANCESTORS):
+        if any(os.path.exists(os.path.join(above, mark)) for mark in _PROJECT_MARKS):
+            top = above
+            for candidate in (above, os.path.join(above, "src")):
+                if candidate not in found and os.path.isdir(candidate):
+                    found.append(candidate)
+            break
+        up = os.path.dirname(above)
+        if up == above:
+            break
+        above = up
+    if top != base:
+        between = os.path.dirname(base)
+        while between.startswith(top) and between != top:
+            if between not in found:
+                found.append(between)
+            between = os.path.dirname(between)
+    found.extend(os.path.abspath(path) for path in extra if os.path.abspath(path) not in found)
+    return ".".join(reversed(parts)), tuple(found), top
 
 
 def roots_of(location: str, extra: tuple[str, ...] = ()) -> Roots:
-    """The roots of a file, kept for a second."""
-    key = (location, extra)
+    """The roots of a file; what is known about its folder is kept for a second."""
+    folder, name = os.path.split(os.path.abspath(location))
+    key = (folder, extra)
     now = time.monotonic()
     known = _roots.get(key)
-    if known is not None and now - known[0] < FRESH_SECONDS:
-        return known[1]
-    if len(_roots) > 4096:
-        _roots.clear()
-    found = Roots(location, extra)
-    _roots[key] = (now, found)
-    return found
+    if known is None or now - known[0] >= FRESH_SECONDS:
+        if len(_roots) > 4096:
+            _roots.clear()
+        known = _roots[key] = (now, *_folder_roots(folder, extra))
+    _, package, paths, top = known
+    if name not in ("__init__.py", "__init__.pyi"):
+        stem = os.path.splitext(name)[0]
+        package = f"{package}.{stem}" if package else stem
+    return Roots(package, paths, top)
 
 
 def locate(roots: tuple[str, ...], name: str) -> str:
