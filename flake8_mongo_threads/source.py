@@ -74,7 +74,11 @@ def _declared_encoding(data: bytes) -> str | None:
 
 def split_lines(text: str) -> list[str]:
     """Split at the line ends Python's tokenizer knows (LF, CRLF, CR), keeping them; not at form feeds or U+2028."""
-    lines = re.split(r"(?<=\n)|(?<=\r)(?!\n)", text)
+    if "\r" not in text:
+        lines = [line + "\n" for line in text.split("\n")]
+        lines[-1] = lines[-1][:-1]
+    else:
+        lines = re.split(r"(?<=\n)|(?<=\r)(?!\n)", text)
     if lines and lines[-1] == "":
         lines.pop()
     return lines

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module, Project
 
 MAX_DEPTH = 64
+MAX_WORK = 25_000
+MAX_TRIES = 3
+"""Expressions evaluated for one linted file; beyond it everything new is unknown. A thousand lines need about 5,000."""
 MAX_HOPS = 14
 MAX_RETURNS = 8
 MAX_CALLERS = 12
@@ -88,9 +91,11 @@ class Inference:
         self.depth = 0
         self.hops = 0
         self.active: set[object] = set()
+        self.work = 0
         self.cuts = 0
         """How often a cycle or a cap has cut a search: what was found meanwhile may be partial and is not kept."""
         self._orders: dict[Scope, list[tuple[Module, Scope]]] = {}
+        self._tries: dict[object, int] = {}
         self._attributes: dict[tuple[Scope, str], Values] = {}
         self._factories = {(f.module, f.name): (f.family, f.flavour) for f in project.config.factories}
 
@@ -106,7 +111,8 @@ class Inference:
         handler = _HANDLERS.get(type(node))
         if handler is None:
             return UNKNOWN_ONLY
-        if self.depth >= MAX_DEPTH:
+        self.work += 1
+        if self.depth >= MAX_DEPTH or self.work > MAX_WORK:
             self.cuts += 1
             return UNKNOWN_ONLY
         active = self.active
@@ -127,9 +133,14 @@ class Inference:
         if not active:
             result = result or UNKNOWN_ONLY
             module.memo[node] = result
-        elif result and self.cuts == before:
+        elif result and (self.cuts == before or self._settled_now(node)):
             module.memo[node] = result
         return result
+
+    def _settled_now(self, key: object) -> bool:
+        """Whether something that a cycle keeps cutting was tried often enough: then what was found stays."""
+        tries = self._tries[key] = self._tries.get(key, 0) + 1
+        return tries >= MAX_TRIES
 
     def kind(self, module: "Module", node: ast.AST | None) -> Driver | None:
         """The driver object an expression certainly is: every known alternative agrees on family and flavour."""
@@ -358,7 +369,7 @@ class Inference:
             found = self._parameter(module, scope, arg)
         finally:
             self.active.discard(arg)
-        if self.cuts == before:
+        if self.cuts == before or (found and self._settled_now(arg)):
             module.memo[arg] = found
         return found
 
@@ -869,7 +880,7 @@ class Inference:
         finally:
             self.hops -= 1
             self.active.discard(key)
-        if self.cuts == before and not any(isinstance(v, (Function, Method)) or (isinstance(v, External) and v.site is not None) for v in found):
+        if (self.cuts == before or (found and self._settled_now(key))) and not any(isinstance(v, (Function, Method)) or (isinstance(v, External) and v.site is not None) for v in found):
             self._attributes[value.cls.scope, name] = found
         return found
 
@@ -1477,7 +1488,7 @@ class Inference:
         finally:
             self.hops -= 1
             self.active.discard(key)
-        if self.cuts == before or not self.active:
+        if self.cuts == before or not self.active or (result and self._settled_now(key)):
             memo[scope] = result
         return result
 

@@ -41,15 +41,22 @@ _files: dict[str, tuple[tuple[int, int], "ParsedFile | None"]] = {}
 class ParsedFile:
     """A file that was read: its text and, once asked for, its index."""
 
-    __slots__ = ("_failed", "_index", "imports", "path", "source", "text")
+    __slots__ = ("_failed", "_index", "_source", "imports", "path", "text")
 
-    def __init__(self, path: str, text: str, source: Source) -> None:
+    def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.text = text
-        self.source = source
+        self._source: Source | None = None
         self.imports: Imports | None = None
         self._failed = False
         self._index: Index | None = None
+
+    @property
+    def source(self) -> Source:
+        """The file's text with its lines."""
+        if self._source is None:
+            self._source = Source.from_text(self.path, self.text)
+        return self._source
 
     @property
     def index(self) -> Index | None:
@@ -78,7 +85,7 @@ def read(path: str, limit: int = MAX_BYTES) -> ParsedFile | None:
     try:
         with open(path, "rb") as stream:
             decoded = decode(stream.read(limit + 1))
-        parsed = ParsedFile(path, decoded.text, Source.from_text(path, decoded.text))
+        parsed = ParsedFile(path, decoded.text)
     except (OSError, DecodeError, MemoryError):
         parsed = None
     if len(_files) >= _KEEP:
@@ -236,7 +243,7 @@ def text_imports(parsed: ParsedFile) -> Imports:
 
 def related(location: str, roots: tuple[str, ...], text: str, limit: int) -> list[str]:
     """The first-party files that a file leads to through imports, nearest first, up to a number of files and a depth."""
-    first = ParsedFile(location, text, Source(location, []))
+    first = ParsedFile(location, text)
     queue: list[tuple[ParsedFile, int]] = [(first, 0)]
     found: list[str] = []
     seen = {location}
