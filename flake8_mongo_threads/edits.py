@@ -130,7 +130,7 @@ class MakeAsync(NamedTuple):
     clause) into its ``async`` form, or back when ``asynchronous`` is false."""
 
     anchor: Anchor
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # hides tuple.index, which no edit needs
     asynchronous: bool = True
 
 

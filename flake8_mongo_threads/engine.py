@@ -34,6 +34,7 @@ MARKS = (
 """Names whose presence in a file's text makes it relevant: the drivers and the wrappers that hand out their objects."""
 
 _STORES = ("request.app", "current_app", ".app.state", "app.state", ".state.", "flask", "self.bot", "self.application")
+_TELLING = (".find_one(", ".insert_one(", ".update_one(", ".insert_many(", ".update_many(", ".delete_one(", ".delete_many(", ".count_documents(", ".replace_one(", ".find_one_and_", ".bulk_write(")
 _FRAMEWORKS = ("fastapi", "starlette", "flask", "aiohttp", "sanic", "quart", "tornado", "discord", "litestar")
 
 _relevant: dict[str, tuple[float, tuple[int, int], bool]] = {}
@@ -46,7 +47,7 @@ def gate(tree: ast.Module, lines: list[str], filename: str, config: Config = Con
     Files without any of this cost a substring search and a few look-ups of files.
     """
     text = "".join(lines)
-    if any(mark in text for mark in MARKS) or any(factory.name in text for factory in config.factories):
+    if any(mark in text for mark in MARKS) or any(name in text for name in _TELLING) or any(factory.name in text for factory in config.factories):
         return True
     imports = [i for i in _imports(tree, text) if i[1] or i[0].partition(".")[0] not in modules.EXTERNAL_ROOTS]
     if not imports and not any(store in text for store in _STORES):

@@ -27,8 +27,6 @@ class Mention(NamedTuple):
     """1-based line of the file, 0 when not known."""
     conditional: bool = False
     """It holds for part of the environments (a marker): an alternative to other conditional mentions."""
-    path: str = ""
-    """Where it stands when not in the file that was asked for (an included requirements file)."""
 
     @property
     def pin(self) -> str:
@@ -192,7 +190,8 @@ def _requirements(values: object, text: str) -> Iterator[Mention]:
     for value in values if isinstance(values, list) else ():
         found = requirement(value)
         if found is not None:
-            yield found._replace(line=_line_of(text, str(value), found.name))
+            quoted = [f"{quote}{value}{quote}" for quote in "\"'"]
+            yield found._replace(line=_line_of(text, *quoted, str(value), found.name))
 
 
 def pyproject(text: str) -> list[Mention]:
@@ -290,11 +289,18 @@ def setup_py(text: str) -> list[Mention]:
             if isinstance(value, ast.Name):
                 value = assigned.get(value.id, value)
             if keyword.arg in ("install_requires", "extras_require", "tests_require"):
-                for node in ast.walk(value):
+                # Literals and the names of literals alone: what a call gives is not known.
+                todo, seen = [value], 0
+                while todo and seen < 10_000:
+                    node, seen = todo.pop(), seen + 1
                     if isinstance(node, ast.Constant):
                         found = requirement(node.value, node.lineno)
                         if found is not None:
                             out.append(found)
+                    elif isinstance(node, ast.Name):
+                        todo += [assigned[node.id]] if node.id in assigned else []
+                    elif not isinstance(node, ast.Call):
+                        todo += ast.iter_child_nodes(node)
             elif keyword.arg == "python_requires" and isinstance(value, ast.Constant) and isinstance(value.value, str):
                 out.append(Mention("python", value.value.replace(" ", ""), value.lineno))
     return out
@@ -315,8 +321,14 @@ def environment(text: str) -> list[Mention]:
     return out
 
 
-def requirements_txt(path: str, text: str) -> Iterator[tuple[str, str, int]]:
-    """(kind, value, line) of a requirements file: ``requirement`` texts, and ``include`` paths of ``-r`` and ``-c``."""
+class Include(NamedTuple):
+    """Another file that a requirements file reads (``-r``, ``-c``)."""
+
+    path: str
+
+
+def requirements_txt(path: str, text: str) -> Iterator[Mention | Include]:
+    """What a requirements file says, in its order."""
     logical, start = "", 0
     for number, line in enumerate(text.splitlines(), 1):
         line = re.sub(r"(^|\s)#.*$", "", line)
@@ -330,9 +342,11 @@ def requirements_txt(path: str, text: str) -> Iterator[tuple[str, str, int]]:
         include = re.match(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", value)
         if include:
             if "://" not in include.group(1):
-                yield "include", os.path.normpath(os.path.join(os.path.dirname(path), include.group(1))), start
+                yield Include(os.path.normpath(os.path.join(os.path.dirname(path), include.group(1))))
         elif value and not value.startswith("-"):
-            yield "requirement", re.split(r"\s--", value)[0], start
+            found = requirement(re.split(r"\s--", value)[0], start)
+            if found is not None:
+                yield found
 
 
 READERS: dict[str, Callable[[str], list[Mention]]] = {

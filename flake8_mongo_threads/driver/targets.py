@@ -15,6 +15,7 @@ Folders are looked at from the one of the file up to the repository root (a fold
 kept per folder and checked against the state of every file and folder that was looked at, so they are never stale.
 """
 
+import functools
 import os
 import re
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ from flake8_mongo_threads.config import Config
 from flake8_mongo_threads.driver import api
 from flake8_mongo_threads.driver import requirements as files
 from flake8_mongo_threads.driver.api import Target
-from flake8_mongo_threads.driver.requirements import Mention
+from flake8_mongo_threads.driver.requirements import Include, Mention
 
 _DEEPEST = 12
 _INCLUDES = 20
@@ -48,7 +49,7 @@ class _Answer(NamedTuple):
 
 
 _answers: dict[tuple[str, str, str], tuple[dict[str, Stamp], Target]] = {}
-_files: dict[str, tuple[Stamp, list[Mention]]] = {}
+_files: dict[str, tuple[Stamp, list[Mention | Include]]] = {}
 
 
 def target_for(path: str, config: Config) -> Target:
@@ -101,7 +102,7 @@ def _entries(folder: str, looked_at: dict[str, Stamp]) -> list[str]:
         return []
 
 
-def _mentions(path: str, looked_at: dict[str, Stamp]) -> list[Mention]:
+def _read(path: str, looked_at: dict[str, Stamp]) -> list[Mention | Include]:
     """What one file says; read again only when it changed."""
     stamp = looked_at[path] = _stamp(path)
     kept = _files.get(path)
@@ -110,13 +111,15 @@ def _mentions(path: str, looked_at: dict[str, Stamp]) -> list[Mention]:
     text = files.read_text(path)
     name = os.path.basename(path)
     reader = files.READERS.get(name) or (files.toml_lock if files.PYLOCK.fullmatch(name) else None)
-    found = reader(text) if reader is not None and text is not None else []
+    found: list[Mention | Include] = []
+    if text is not None:
+        found += reader(text) if reader is not None else files.requirements_txt(path, text)
     _files[path] = (stamp, found)
     return found
 
 
-def _requirements_file(path: str, looked_at: dict[str, Stamp]) -> list[Found]:
-    """What a requirements file says, with the files that it includes."""
+def _read_with_includes(path: str, looked_at: dict[str, Stamp]) -> list[Found]:
+    """What a file says, with the files that it includes."""
     out = []
     todo = [path]
     seen: set[str] = set()
@@ -125,15 +128,11 @@ def _requirements_file(path: str, looked_at: dict[str, Stamp]) -> list[Found]:
         if current in seen:
             continue
         seen.add(current)
-        looked_at[current] = _stamp(current)
-        text = files.read_text(current)
-        for kind, value, line in files.requirements_txt(current, text) if text is not None else ():
-            if kind == "include":
-                todo.append(value)
+        for said in _read(current, looked_at):
+            if isinstance(said, Include):
+                todo.append(said.path)
             else:
-                mention = files.requirement(value, line)
-                if mention is not None:
-                    out.append(Found(mention, current))
+                out.append(Found(said, current))
     return out
 
 
@@ -153,17 +152,17 @@ def _read_folder(folder: str, looked_at: dict[str, Stamp]) -> _Folder:
     locked = []
     for name in locks:
         path = os.path.join(folder, name)
-        locked.append([Found(mention, path) for mention in _mentions(path, looked_at)])
+        locked.append(_read_with_includes(path, looked_at))
     texts = [os.path.join(folder, name) for name in names if files.REQUIREMENTS.fullmatch(name)]
     if "requirements" in names:
         inner = os.path.join(folder, "requirements")
         texts += [os.path.join(inner, name) for name in _entries(inner, looked_at) if name.endswith((".txt", ".in"))]
-    required = [found for path in texts for found in _requirements_file(path, looked_at)]
+    required = [found for path in texts for found in _read_with_includes(path, looked_at)]
     declared = []
     for name in ("pyproject.toml", "setup.cfg", "setup.py", "Pipfile", "environment.yml", "environment.yaml"):
         if name in names:
             path = os.path.join(folder, name)
-            declared += [Found(mention, path) for mention in _mentions(path, looked_at)]
+            declared += _read_with_includes(path, looked_at)
     return _Folder(
         locked, [found for found in required if found.mention.pin], declared + [found for found in required if not found.mention.pin]
     )
@@ -187,6 +186,7 @@ def release_mask(dist: str, version: str) -> tuple[int, bool]:
     return 1 << index, False
 
 
+@functools.lru_cache(maxsize=256)
 def specifier_mask(dist: str, specifier: str) -> tuple[int, bool]:
     """The mask of the minor releases of which a specifier allows a patch, and whether it allows only ones newer than any indexed.
 

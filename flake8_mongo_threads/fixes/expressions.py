@@ -200,9 +200,9 @@ class _Fill(cst.CSTTransformer):
                 return hole
             return fit(hole, self._stack[-1], field_of(self._stack[-1], original_node))
         if isinstance(original_node, cst.Arg) and isinstance(original_node.value, cst.Name):
-            hole = self._holes.get(original_node.value.value)
-            if isinstance(hole, cst.Arg):
-                return hole.with_changes(comma=updated_node.comma, whitespace_after_arg=updated_node.whitespace_after_arg)
+            argument = self._holes.get(original_node.value.value)
+            if isinstance(argument, cst.Arg):
+                return argument.with_changes(comma=updated_node.comma, whitespace_after_arg=updated_node.whitespace_after_arg)
         if isinstance(original_node, cst.Call):
             return self._spread_arguments(updated_node)
         if isinstance(updated_node, cst.Await) and isinstance(updated_node.expression, cst.Await):
@@ -463,10 +463,11 @@ def remove_import_name(statement: cst.ImportFrom, name: str) -> cst.ImportFrom:
     if index == len(names):
         last = names[-1]
         comma = gone.comma
-        if isinstance(comma, cst.Comma) and isinstance(last.comma, cst.Comma) and isinstance(comma.whitespace_after, cst.ParenthesizedWhitespace):
-            kept = last.comma.whitespace_after
+        kept = last.comma.whitespace_after if isinstance(last.comma, cst.Comma) else None
+        closing = comma.whitespace_after if isinstance(comma, cst.Comma) else None
+        if isinstance(comma, cst.Comma) and isinstance(closing, cst.ParenthesizedWhitespace) and kept is not None:
             if isinstance(kept, cst.ParenthesizedWhitespace):
-                comma = comma.with_changes(whitespace_after=comma.whitespace_after.with_changes(first_line=kept.first_line))
+                comma = comma.with_changes(whitespace_after=closing.with_changes(first_line=kept.first_line))
         elif isinstance(last.comma, cst.Comma) and comments_of([last.comma]):
             raise RefusedError("a comment stands at the imported name")
         names[-1] = last.with_changes(comma=comma)

@@ -1,8 +1,8 @@
 """From an anchor (``ast`` class and span) to the libcst node at the same place.
 
-The spans of ``ast`` (in characters) and of libcst's PositionProvider agree for every kind in ``_KINDS``, with these
-exceptions, both handled here: libcst leaves the parentheses out of a tuple and of a generator expression, and on a line that
-begins with a form feed it does not count the form feed. Whatever is not found exactly is a refusal, never a guess.
+The spans of ``ast`` (in characters) and of libcst's PositionProvider agree for every kind in ``_KINDS``, with one exception,
+handled here: libcst leaves the parentheses out of a tuple and of a generator expression. Whatever is not found exactly is a
+refusal, never a guess.
 """
 
 import ast
@@ -17,6 +17,7 @@ from flake8_mongo_threads.source import Source
 Place = tuple[int, int, int, int]
 
 TOO_DEEP = "too deeply nested"
+NOT_KEPT = "the file has lone carriage returns or form feeds that libcst would lose"
 _DEEPEST = 400
 """Levels of ``ast`` nesting up to which libcst is tried. Its visitors need Python frames for every level and give up near
 300; its native parser overflows the machine's stack at some thousands, which no handler can catch."""
@@ -110,7 +111,7 @@ class Tree:
     """One text parsed by libcst, with its nodes by kind and place. The nodes are never changed: one Tree serves many tries.
 
     Raises RefusedError when the text is too deeply nested for libcst, when libcst cannot parse it, or cannot reproduce it
-    (a file with lone carriage returns loses its last line end).
+    (where lines end in lone carriage returns it loses the last one, and a form feed in front of a statement).
     """
 
     def __init__(self, source: Source, tree: ast.Module) -> None:
@@ -121,7 +122,7 @@ class Tree:
         try:
             self.module = cst.parse_module(self.text)
             if self.module.code != self.text:
-                raise RefusedError("its line ends cannot be kept")
+                raise RefusedError(NOT_KEPT)
             positions = MetadataWrapper(self.module, unsafe_skip_copy=True).resolve(PositionProvider)
         except RecursionError:
             raise RefusedError(TOO_DEEP) from None
@@ -131,7 +132,7 @@ class Tree:
         for node, span in positions.items():
             kind = type(node).__name__
             if kind in _WANTED:
-                place = (span.start.line, span.start.column, span.end.line, span.end.column)  # type: ignore[attr-defined]
+                place = (span.start.line, span.start.column, span.end.line, span.end.column)
                 self._nodes.setdefault((kind, place), []).append(node)
         self._doubtful = _in_old_fstrings(tree, source)
 
@@ -145,12 +146,10 @@ class Tree:
         names = _KINDS.get(anchor.kind)
         if names is None:
             raise RefusedError(f"a fix cannot be anchored on {anchor.kind}")
-        place: Place = tuple(anchor[1:])
+        place = (anchor.line, anchor.col, anchor.end_line, anchor.end_col)
         if (anchor.kind, place) in self._doubtful:
             raise RefusedError("it stands inside an f-string")
         found = self._exactly(names, place)
-        if not found and place[1] and self._form_feeds(place[0], place[1]):
-            found = self._exactly(names, self._without_form_feeds(place))
         if not found and anchor.kind in ("Tuple", "GeneratorExp"):
             found = self._inside_parentheses(names, place)
         if len(found) != 1:
@@ -159,14 +158,6 @@ class Tree:
 
     def _exactly(self, names: tuple[str, ...], place: Place) -> list[cst.CSTNode]:
         return [node for name in names for node in self._nodes.get((name, place), ())]
-
-    def _form_feeds(self, line: int, col: int) -> int:
-        text = self.lines[line - 1][:col] if line <= len(self.lines) else ""
-        return len(text) - len(text.lstrip("\f"))
-
-    def _without_form_feeds(self, place: Place) -> Place:
-        line, col, end_line, end_col = place
-        return (line, col - self._form_feeds(line, col), end_line, end_col - self._form_feeds(end_line, end_col))
 
     def _inside_parentheses(self, names: tuple[str, ...], place: Place) -> list[cst.CSTNode]:
         line, col, end_line, end_col = place
@@ -186,16 +177,19 @@ class Tree:
         return "".join([lines[0][col:], *lines[1:-1], lines[-1][:end_col]])
 
 
+def _place(source: Source, node: ast.AST) -> Place:
+    line, col, end_line, end_col = source.span(node)
+    return line, col, end_line, end_col
+
+
 def _in_old_fstrings(tree: ast.Module, source: Source) -> frozenset[tuple[str, Place]]:
     """Nodes inside f-strings, where the positions of Python before 3.12 are not those of the file."""
     if sys.version_info >= (3, 12):
         return frozenset()
     return frozenset(
-        (type(node).__name__, tuple(source.span(node)))
+        (type(node).__name__, _place(source, node))
         for string in ast.walk(tree)
         if isinstance(string, ast.JoinedStr)
         for node in ast.walk(string)
         if node is not string and isinstance(node, ast.expr)
     )
-
-

@@ -116,13 +116,15 @@ class _First(cst.CSTTransformer):
         """Find the nodes of a change and remember what to do when they are left. Raises RefusedError."""
         match change:
             case MoveStatement(statement, target):
-                self._track(statement), self._track(target)
+                self._track(statement)
+                self._track(target)
                 self.statements.append(change)
             case InsertStatement(target) | DeleteStatement(target):
                 self._track(target)
                 self.statements.append(change)
             case WrapStatementsInTry(first, last):
-                self._track(first), self._track(last)
+                self._track(first)
+                self._track(last)
                 self.statements.append(change)
             case PlaceImport(place):
                 if place is not None:
@@ -140,8 +142,6 @@ class _First(cst.CSTTransformer):
                 self._captured.setdefault(id(hole), None)
         elif isinstance(change, RenameImport):
             self._plan_import(change, node)
-        elif isinstance(change, SpliceCall):
-            self._captured.setdefault(id(node), None)
         handler = _HANDLERS[type(change)]
         self._act(node, _rank(change), lambda first, original, updated: handler(first, change, holes, original, updated))
 
@@ -200,12 +200,6 @@ class _First(cst.CSTTransformer):
     def later(self, node: cst.CSTNode, action: _Action) -> None:
         """Do something when an ancestor of the node at hand is left."""
         self._act(node, 0, action)
-
-    def captured(self, node: cst.CSTNode) -> cst.CSTNode:
-        """What became of a captured node."""
-        found = self._captured[id(node)]
-        assert found is not None
-        return found
 
     def statement(self, anchor: Anchor) -> tuple[cst.CSTNode, cst.CSTNode]:
         """What became of an anchored statement: itself, and the whole line (or block) that it is."""
@@ -296,12 +290,11 @@ def _rename_keyword(_first: _First, change: RenameKeyword, _holes: object, _orig
     return _with_argument(call, index, argument.with_changes(keyword=argument.keyword.with_changes(value=change.new)))
 
 
-def _splice(first: _First, _change: SpliceCall, _holes: object, original: Any, current: object) -> Any:
+def _splice(first: _First, _change: SpliceCall, _holes: object, _original: object, current: object) -> Any:
     inner = _call(current)
     argument, outer = first.parent(), first.parent(2)
     if not isinstance(argument, cst.Arg) or not isinstance(outer, cst.Call):
         raise RefusedError("the call is not an argument of another one")
-    index = next(i for i, item in enumerate(outer.args) if item is argument)
 
     def splice(_first: _First, _original: object, updated: object) -> cst.Call:
         # Splicing two arguments of one call moves the second: it is found again by the inner call.
@@ -311,7 +304,6 @@ def _splice(first: _First, _change: SpliceCall, _holes: object, original: Any, c
             raise RefusedError("the call is changed by another fix")
         return expressions.splice_call(call, place, inner)
 
-    del index, original
     first.later(outer, splice)
     return current
 
@@ -321,28 +313,35 @@ def _swap_items(_first: _First, change: SwapWithItems, _holes: object, _original
     if max(change.first, change.second) >= len(items):
         raise RefusedError("the with statement has no such items")
     one, other = items[change.first], items[change.second]
-    comments = [expressions.comments_of([item.comma] if isinstance(item.comma, cst.Comma) else []) for item in (one, other)]
-    closing = current.rpar if isinstance(current.rpar, cst.RightParen) else None
-    if any(comments) or (closing is not None and expressions.comments_of([closing])):
-        swapped = _swap_comments(one.comma, other.comma)
-        if swapped is None:
-            raise RefusedError("a comment stands between the items")
-        one, other = one.with_changes(comma=swapped[0]), other.with_changes(comma=swapped[1])
     items[change.first] = one.with_changes(item=other.item, asname=other.asname)
     items[change.second] = other.with_changes(item=one.item, asname=one.asname)
-    return current.with_changes(items=items)
-
-
-def _swap_comments(one: object, other: object) -> tuple[cst.Comma, cst.Comma] | None:
-    if not isinstance(one, cst.Comma) or not isinstance(other, cst.Comma):
-        return None
-    first, second = one.whitespace_after, other.whitespace_after
+    swapped = current.with_changes(items=items)
+    first, second = _space_after(current, change.first), _space_after(current, change.second)
+    comments = [expressions.comments_of([space]) for space in (first, second)]
+    if not any(comments):
+        return swapped
+    # A comment at the end of an item's line goes with the item.
     if not isinstance(first, cst.ParenthesizedWhitespace) or not isinstance(second, cst.ParenthesizedWhitespace):
-        return None
-    return (
-        one.with_changes(whitespace_after=first.with_changes(first_line=second.first_line)),
-        other.with_changes(whitespace_after=second.with_changes(first_line=first.first_line)),
-    )
+        raise RefusedError("a comment stands between the items")
+    swapped = _with_space_after(swapped, change.first, first.with_changes(first_line=second.first_line))
+    return _with_space_after(swapped, change.second, second.with_changes(first_line=first.first_line))
+
+
+def _space_after(node: cst.With, index: int) -> cst.CSTNode:
+    item = node.items[index]
+    if index == len(node.items) - 1 and isinstance(node.rpar, cst.RightParen):
+        return node.rpar.whitespace_before
+    return item.comma.whitespace_after if isinstance(item.comma, cst.Comma) else cst.SimpleWhitespace("")
+
+
+def _with_space_after(node: cst.With, index: int, space: cst.ParenthesizedWhitespace) -> cst.With:
+    if index == len(node.items) - 1 and isinstance(node.rpar, cst.RightParen):
+        return node.with_changes(rpar=node.rpar.with_changes(whitespace_before=space))
+    items = list(node.items)
+    comma = items[index].comma
+    assert isinstance(comma, cst.Comma)
+    items[index] = items[index].with_changes(comma=comma.with_changes(whitespace_after=space))
+    return node.with_changes(items=items)
 
 
 def split_leading(lines: _Lines) -> tuple[list[cst.EmptyLine], list[cst.EmptyLine]]:
@@ -395,9 +394,7 @@ def _hoist(_first: _First, _change: HoistWith, _holes: object, _original: object
     above, own = split_leading(current.leading_lines)
     _, inner_own = split_leading(inner.leading_lines)
     loop = current.with_changes(leading_lines=own, body=inner_block.with_changes(header=outer_block.header))
-    return inner.with_changes(
-        leading_lines=[*above, *inner_own], body=outer_block.with_changes(header=inner_block.header, body=[loop])
-    )
+    return inner.with_changes(leading_lines=[*above, *inner_own], body=outer_block.with_changes(header=inner_block.header, body=[loop]))
 
 
 def _make_async(_first: _First, change: MakeAsync, _holes: object, _original: object, current: Any) -> Any:
@@ -516,7 +513,8 @@ class _Second(cst.CSTTransformer):
                 self._at(line).deleted.add(id(itself))
             case WrapStatementsInTry(one, other, text):
                 start, end = self._whole_line(first, one), self._whole_line(first, other)
-                self._at(start), self._at(end)
+                self._at(start)
+                self._at(end)
                 self._wraps.append((start, end, text))
             case RenameImport(anchor, name, new_module, new_name, keep_local):
                 node = first.tree.find(anchor)
@@ -543,8 +541,7 @@ class _Second(cst.CSTTransformer):
         return line
 
     def _at(self, node: cst.CSTNode) -> _Plan:
-        plan = self._plans.setdefault(id(node), _Plan(node))
-        return plan
+        return self._plans.setdefault(id(node), _Plan(node))
 
     def _insert(self, node: cst.CSTNode, make: Callable[[], list[Any]], after: bool) -> None:
         plan = self._at(node)
@@ -580,10 +577,13 @@ class _Second(cst.CSTTransformer):
         body: list[Any] = list(top)
         places: dict[int, int] = {}
         carried: list[cst.EmptyLine] = []
-        opened = False
+        opened = apart = False
         for index, (child, plan) in enumerate(zip(block.body, plans, strict=True)):
             if carried:
                 child, carried = _lead(child, _merge(carried, child.leading_lines)), []
+            if apart and not child.leading_lines:
+                child = _lead(child, [cst.EmptyLine(indent=False)])
+            apart = False
             if plan is None:
                 body.append(child)
                 continue
@@ -604,7 +604,7 @@ class _Second(cst.CSTTransformer):
                 body.append(child)
             after = [statement for make in plan.after for statement in make()]
             if after and plan.apart:
-                after[0] = _lead(after[0], [cst.EmptyLine(indent=False), *after[0].leading_lines])
+                after[0], apart = _lead(after[0], [cst.EmptyLine(indent=False), *after[0].leading_lines]), True
             body += after
         for start, end, text in self._wraps:
             self._wrap(body, places, start, end, text)
@@ -618,7 +618,11 @@ class _Second(cst.CSTTransformer):
         if not body and isinstance(block, cst.IndentedBlock):
             body = [cst.SimpleStatementLine([cst.Pass()])]
         comments = [line for line in carried if line.comment is not None]
-        return block.with_changes(body=body, footer=[*comments, *block.footer])
+        block = block.with_changes(body=body, footer=[*comments, *block.footer])
+        if isinstance(block, cst.Module):
+            # libcst writes a line end for an empty module, too.
+            return block.with_changes(has_trailing_newline=bool(body) and (block.has_trailing_newline or bool(top)))
+        return block
 
     def _wrap(self, body: list[Any], places: dict[int, int], start: cst.CSTNode, end: cst.CSTNode, text: str) -> None:
         first, last = places.get(id(self._plans[id(start)])), places.get(id(self._plans[id(end)]))

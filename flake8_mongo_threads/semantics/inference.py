@@ -708,7 +708,7 @@ class Inference:
     # attributes --------------------------------------------------------
 
     def _attribute(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
-        base = self.values(module, node.value, scope)  # type: ignore[attr-defined]
+        base = _something(self.values(module, node.value, scope))  # type: ignore[attr-defined]
         return union(*(self.attribute(value, node.attr, node, module) for value in base)) if base else BOTTOM  # type: ignore[attr-defined]
 
     def attribute(self, value: Value, name: str, node: ast.AST | None, module: "Module") -> Values:  # noqa: C901, PLR0911, PLR0912 - one case a kind of value
@@ -922,13 +922,22 @@ class Inference:
         return UNKNOWN_ONLY
 
     def _from_subclasses(self, value: Instance, name: str, node: ast.AST, module: "Module") -> Values:
-        """A mixin or base reads what only its subclasses set: the union over the subclasses of the same file."""
+        """A mixin or base reads what only its subclasses set: the union over the subclasses that are loaded."""
         parts: list[Values] = []
-        for other in value.cls.module.index.classes:
-            if any(last_name(b) == value.cls.scope.name for b in other.node.bases):  # type: ignore[attr-defined]
-                if name in other.bindings:
-                    parts.append(self._class_binding(value.cls.module, other, name, Instance(Class(value.cls.module, other)), node, module))
-                parts.extend(self._self_stores(value.cls.module, other, name))
+        wanted = value.cls.scope
+        for home in list(self.project.order):
+            for other in home.index.classes:
+                if other is wanted or not any(last_name(b) == wanted.name for b in other.node.bases):  # type: ignore[attr-defined]
+                    continue
+                order = self.resolution_order(Class(home, other))
+                if not any(scope is wanted for _, scope in order):
+                    continue
+                for owner, scope in order:
+                    if scope is wanted:
+                        continue
+                    if name in scope.bindings:
+                        parts.append(self._class_binding(owner, scope, name, Instance(Class(home, other)), node, module))
+                    parts.extend(self._self_stores(owner, scope, name))
         return union(*parts) if parts and len(parts) <= MAX_RETURNS else BOTTOM
 
     def _delegated(self, home: "Module", cls: Scope, value: Instance, name: str, node: ast.AST | None, module: "Module") -> Values:
@@ -1156,7 +1165,7 @@ class Inference:
     # subscripts --------------------------------------------------------
 
     def _subscript(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
-        base = self.values(module, node.value, scope)  # type: ignore[attr-defined]
+        base = _something(self.values(module, node.value, scope))  # type: ignore[attr-defined]
         index = node.slice  # type: ignore[attr-defined]
         parts: list[Values] = []
         for value in base:
@@ -1349,7 +1358,7 @@ class Inference:
                 return contained
         elif isinstance(func, ast.Name) and func.id == "super" and not self._is_bound(scope, "super"):
             return self._super(module, node, scope)
-        callees = self.values(module, func, scope)
+        callees = _something(self.values(module, func, scope))
         if not callees:
             return BOTTOM
         return union(*(self.invoke(value, node, module) for value in callees))
@@ -1380,7 +1389,7 @@ class Inference:
         name = func.attr
         if name not in ("get", "values", "items", "pop", "setdefault", "copy", "popleft", "keys", "get_nowait", "result", "_replace", "__getitem__", "__enter__", "__aenter__", "enter_context", "enter_async_context"):
             return None
-        base = self.values(module, func.value, scope)
+        base = _something(self.values(module, func.value, scope))
         if name in ("enter_context", "enter_async_context"):
             if node.args and any(isinstance(v, External) and v.path in ("contextlib.ExitStack()", "contextlib.AsyncExitStack()") for v in base):
                 entered = self.enter(self.values(module, node.args[0]), name.endswith("async_context"))
@@ -1632,7 +1641,7 @@ class Inference:
     # other expressions -------------------------------------------------
 
     def _await(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
-        inner = self.values(module, node.value, scope)  # type: ignore[attr-defined]
+        inner = _something(self.values(module, node.value, scope))  # type: ignore[attr-defined]
         if not inner:
             return BOTTOM
         return union(*(v.values if isinstance(v, Awaitable) else ((OPEN,) if v is OPEN else UNKNOWN_ONLY) for v in inner))
@@ -1724,7 +1733,7 @@ class Inference:
     def iterate(self, module: "Module", expression: ast.AST | None, values: Values) -> Values:
         """What looping over a value gives."""
         parts: list[Values] = []
-        for value in values:
+        for value in _something(values):
             if isinstance(value, Sequence):
                 entries = self.entries(module, expression, value) if expression is not None else [(None, e) for e in value.elements]
                 parts.extend(self.element(e) for _, e in entries[:12])
@@ -1754,7 +1763,7 @@ class Inference:
     def enter(self, values: Values, asynchronous: bool) -> Values:
         """What ``with`` (or ``async with``) binds."""
         parts: list[Values] = []
-        for value in values:
+        for value in _something(values):
             if isinstance(value, Manager):
                 parts.append(value.values)
             elif isinstance(value, (Driver, External)) or value is OPEN:
@@ -1820,6 +1829,11 @@ class _Result(Value):
 def Function_result(awaitable: Awaitable) -> Value:  # noqa: N802 - reads as the constructor it is
     """The ``result`` method of a future."""
     return _Result(awaitable)
+
+
+def _something(values: Values) -> Values:
+    """The alternatives without None: reading an attribute of it, calling or iterating it would have raised."""
+    return tuple(v for v in values if v is not NOTHING) or values
 
 
 def dependency(module: "Module", call: ast.Call) -> ast.expr | None:

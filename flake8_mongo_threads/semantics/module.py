@@ -156,12 +156,23 @@ class Project:
 
     def root(self, source: Source, tree: ast.Module) -> Module:
         """The module being linted."""
+        from flake8_mongo_threads.semantics.callers import widen
+
         roots = modules.roots_of(source.location, self.config.src)
         location = os.path.abspath(source.location)
         module = Module(self, source, modules.index_of(location, source.text, tree), location, roots.package, roots.paths, 0)
         self.loaded[module.location] = module
         self.order.append(module)
+        widen(module)
         return module
+
+    def forget(self) -> None:
+        """Drop what was inferred: modules that were loaded since may change it."""
+        for module in self.order:
+            module.memo.clear()
+            module.returns_memo.clear()
+            module.decorator_paths.clear()
+        self.inference = type(self.inference)(self)
 
     def load(self, path: str, asker: Module) -> Module | None:
         """The module at a path; None beyond the bounds or when it cannot be read."""

@@ -17,7 +17,7 @@ MAX_MODULES = 20
 MAX_BYTES = 600_000
 MAX_DEPTH = 4
 MAX_ANCESTORS = 10
-_KEEP = 512
+_KEEP = 1536
 
 EXTERNAL_ROOTS = frozenset(
     (
@@ -147,12 +147,12 @@ def _folder_roots(folder: str, extra: tuple[str, ...]) -> tuple[str, tuple[str, 
         if up == above:
             break
         above = up
-    if top != base:
-        between = os.path.dirname(base)
-        while between.startswith(top) and between != top:
-            if between not in found:
-                found.append(between)
-            between = os.path.dirname(between)
+    # a package may be imported from any folder between: ``server/`` on the path although it has an __init__.py
+    between = folder
+    while between.startswith(top) and between != top:
+        if between not in found:
+            found.append(between)
+        between = os.path.dirname(between)
     found.extend(os.path.abspath(path) for path in extra if os.path.abspath(path) not in found)
     return ".".join(reversed(parts)), tuple(found), top
 
