@@ -5,7 +5,8 @@ explicit stack; nested functions are queued. What is collected is what inference
 """
 
 import ast
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from flake8_mongo_threads.semantics.syntax import CHILD_FIELDS, COMPREHENSIONS, FUNCTIONS, LOOPS, TRIES, WITHS, ends
 
@@ -372,7 +373,8 @@ def _walk(index: Index) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop over
     scope_of_node = index.scope_of_node
     name_loads = index.name_loads
     attribute_loads = index.attribute_loads
-    fields_of = CHILD_FIELDS
+    shapes = _SHAPES
+    specials = _SPECIALS
     queue: list[tuple[Scope, list[ast.AST]]] = []
 
     module = index.module_scope
@@ -384,6 +386,7 @@ def _walk(index: Index) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop over
     queue.append((module, list(index.tree.body)))
 
     Name, Constant, Attribute, Call, Expr = ast.Name, ast.Constant, ast.Attribute, ast.Call, ast.Expr
+    NoneType = type(None)  # ``{**other}`` has a key that is None
     Load = ast.Load
 
     cursor = 0
@@ -403,11 +406,16 @@ def _walk(index: Index) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop over
                     else:
                         found.append(node)  # type: ignore[arg-type]
                 continue
-            if kind is Constant:
+            if kind is Constant or kind is NoneType:
                 continue
             if kind is Attribute:
                 if type(node.ctx) is Load:  # type: ignore[attr-defined]
-                    attribute_loads.setdefault(node.attr, []).append(node)  # type: ignore[attr-defined,arg-type]
+                    name = node.attr  # type: ignore[attr-defined]
+                    same = attribute_loads.get(name)
+                    if same is None:
+                        attribute_loads[name] = [node]  # type: ignore[list-item]
+                    else:
+                        same.append(node)  # type: ignore[arg-type]
                 value = node.value  # type: ignore[attr-defined]
                 parents[value] = node
                 stack.append(value)
@@ -426,66 +434,53 @@ def _walk(index: Index) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop over
                     receiver = func.value
                     tail = receiver.attr if type(receiver) is Attribute else receiver.id if type(receiver) is Name else ""
                     index.mutations.setdefault(tail, []).append((node, scope))  # type: ignore[arg-type]
-            elif kind in _SPECIAL:
-                _special(index, scope, node, queue)
-                if kind in _OPENS_SCOPE:
-                    _push_outer(node, parents, stack)
-                    continue
-            fresh: list[ast.AST] = []
-            for field in fields_of.get(kind, ()):
-                value = getattr(node, field, None)
-                if value is None:
-                    continue
-                if type(value) is list:
-                    if field in _BLOCKS:
-                        for position, item in enumerate(value):
-                            parents[item] = node
-                            place[item] = (node, field, position)
-                            fresh.append(item)
-                    else:
-                        for item in value:
-                            if item is not None and not isinstance(item, str):
-                                parents[item] = node
-                                fresh.append(item)
-                else:
+            else:
+                special = specials.get(kind)
+                if special is not None:
+                    special(index, scope, node, queue)
+                    if kind in _OPENS_SCOPE:
+                        _push_outer(node, parents, stack)
+                        continue
+            singles, lists, blocks = shapes[kind]
+            for field in blocks:  # the last block first: it is popped last
+                block = getattr(node, field)
+                if block:
+                    position = 0
+                    for item in block:
+                        parents[item] = node
+                        place[item] = (node, field, position)
+                        position += 1
+                    stack += block[::-1]
+            for field in lists:
+                items = getattr(node, field)
+                if items:
+                    for item in items:
+                        parents[item] = node
+                    stack += items[::-1]
+            for field in singles:
+                value = getattr(node, field)
+                if value is not None:
                     parents[value] = node
-                    fresh.append(value)
-            fresh.reverse()
-            stack += fresh
+                    stack.append(value)
+
+
+def _shapes() -> dict[type, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]:
+    """The child fields of every node class by sort: single nodes, lists of expressions, blocks of statements."""
+    table = {}
+    lists = {
+        "targets", "values", "keys", "elts", "generators", "comparators", "args", "keywords", "decorator_list", "bases", "items", "patterns", "kwd_patterns", "defaults",
+        "kw_defaults", "posonlyargs", "kwonlyargs", "ifs", "type_params", "names",
+    }  # fmt: skip
+    for kind, fields in CHILD_FIELDS.items():
+        blocks = tuple(f for f in fields if f in _BLOCKS and not (f in ("body", "orelse") and kind in (ast.IfExp, ast.Lambda, ast.Expression)))
+        several = tuple(f for f in fields if f in lists and not (f == "args" and kind is not ast.Call))
+        table[kind] = (tuple(f for f in fields if f not in blocks and f not in several)[::-1], several[::-1], blocks[::-1])
+    return table
 
 
 _BLOCKS = frozenset(("body", "orelse", "finalbody", "handlers", "cases"))
 _OPENS_SCOPE: set[type] = {ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, *COMPREHENSIONS}
-_SPECIAL: set[type] = {
-    *_OPENS_SCOPE,
-    ast.Import,
-    ast.ImportFrom,
-    ast.Assign,
-    ast.AnnAssign,
-    ast.AugAssign,
-    ast.NamedExpr,
-    ast.For,
-    ast.AsyncFor,
-    ast.While,
-    ast.With,
-    ast.AsyncWith,
-    ast.Return,
-    ast.Yield,
-    ast.YieldFrom,
-    ast.Await,
-    ast.Global,
-    ast.Nonlocal,
-    ast.ExceptHandler,
-    ast.If,
-    ast.IfExp,
-    ast.Delete,
-    ast.Assert,
-    ast.MatchAs,
-    ast.MatchStar,
-    ast.BoolOp,
-    ast.UnaryOp,
-    *TRIES,
-}
+_SHAPES = _shapes()
 
 
 def _push_outer(node: ast.AST, parents: dict[ast.AST, ast.AST], stack: list[ast.AST]) -> None:
@@ -525,77 +520,116 @@ def _push_outer(node: ast.AST, parents: dict[ast.AST, ast.AST], stack: list[ast.
     stack += fresh
 
 
-def _special(index: Index, scope: Scope, node: ast.AST, queue: list[tuple[Scope, list[ast.AST]]]) -> None:  # noqa: C901, PLR0912, PLR0915
-    if isinstance(node, ast.Assign):
-        for target in node.targets:
+Queue = list[tuple[Scope, list[ast.AST]]]
+
+
+def _assign(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    for target in node.targets:
+        if type(target) is ast.Name:  # by far the most frequent form
+            _bind(scope, Binding(target.id, "assign", target, node.value, scope))
+        else:
             bind_target(index, scope, target, node.value, "assign")
-    elif isinstance(node, ast.AnnAssign):
-        bind_target(index, scope, node.target, node.value, "ann", node.annotation)
-    elif isinstance(node, ast.AugAssign):
-        bind_target(index, scope, node.target, node.value, "aug")
-    elif isinstance(node, ast.NamedExpr):
-        bind_target(index, scope.function, node.target, node.value, "assign", value_scope=scope)
-    elif isinstance(node, (ast.Import, ast.ImportFrom)):
-        _bind_import(index, scope, node)
-    elif isinstance(node, FUNCTIONS):
-        _open_function(index, scope, node, queue)
-    elif isinstance(node, ast.ClassDef):
-        _bind(scope, Binding(node.name, "class", node, node, scope))
-        child = _open(index, scope, node, "class", node.name)
-        child.cls = child
-        index.classes.append(child)
-        _queue_body(index, child, node.body, queue)
-    elif isinstance(node, ast.Lambda):
-        child = _open(index, scope, node, "lambda", "<lambda>")
-        index.lambdas.append(child)
-        _bind_params(child)
-        index.parents[node.body] = node
-        queue.append((child, [node.body]))
-    elif isinstance(node, COMPREHENSIONS):
-        _open_comprehension(index, scope, node, queue)
-    elif isinstance(node, (ast.For, ast.AsyncFor)):
-        index.loops.append((node, scope))
-        bind_target(index, scope, node.target, node.iter, "for")
-    elif isinstance(node, ast.While):
-        index.loops.append((node, scope))
-        index.tests.append((node.test, scope))
-    elif isinstance(node, WITHS):
-        index.withs.append((node, scope))
-        for item in node.items:
-            if item.optional_vars is not None:
-                bind_target(index, scope, item.optional_vars, item.context_expr, "with")
-    elif isinstance(node, ast.Return):
-        if node.value is not None:
-            scope.returns.append(node.value)
-    elif isinstance(node, (ast.Yield, ast.YieldFrom)):
-        scope.function.yields.append(node)
-    elif isinstance(node, ast.Await):
-        index.awaited.add(node.value)
-    elif isinstance(node, ast.Global):
-        scope.globals.update(node.names)
-    elif isinstance(node, ast.Nonlocal):
-        scope.nonlocals.update(node.names)
-    elif isinstance(node, ast.ExceptHandler):
-        index.handlers.append((node, scope))
-        if node.name:
-            _bind(scope, Binding(node.name, "except", node, node.type, scope))
-    elif isinstance(node, (ast.If, ast.IfExp, ast.Assert)):
-        index.tests.append((node.test, scope))
-    elif isinstance(node, ast.Delete):
-        for target in node.targets:
-            if isinstance(target, ast.Name):
-                _bind(scope, Binding(target.id, "del", target, None, scope))
-    elif isinstance(node, (ast.MatchAs, ast.MatchStar)):
-        if node.name:
-            subject = _match_subject(index, node) if isinstance(node, ast.MatchAs) and node.pattern is None else None
-            _bind(scope, Binding(node.name, "assign" if subject is not None else "match", node, subject, scope))
-    elif isinstance(node, ast.BoolOp):
-        index.tests.extend((value, scope) for value in node.values[:-1])
-    elif isinstance(node, ast.UnaryOp):
-        if isinstance(node.op, ast.Not):
-            index.tests.append((node.operand, scope))
-    elif isinstance(node, TRIES):
-        index.tries.append((node, scope))
+
+
+def _annotated(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    bind_target(index, scope, node.target, node.value, "ann", node.annotation)
+
+
+def _augmented(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    bind_target(index, scope, node.target, node.value, "aug")
+
+
+def _walrus(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    bind_target(index, scope.function, node.target, node.value, "assign", value_scope=scope)
+
+
+def _class(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    _bind(scope, Binding(node.name, "class", node, node, scope))
+    child = _open(index, scope, node, "class", node.name)
+    child.cls = child
+    index.classes.append(child)
+    _queue_body(index, child, node.body, queue)
+
+
+def _lambda(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    child = _open(index, scope, node, "lambda", "<lambda>")
+    index.lambdas.append(child)
+    _bind_params(child)
+    index.parents[node.body] = node
+    queue.append((child, [node.body]))
+
+
+def _for(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    index.loops.append((node, scope))
+    bind_target(index, scope, node.target, node.iter, "for")
+
+
+def _while(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    index.loops.append((node, scope))
+    index.tests.append((node.test, scope))
+
+
+def _with(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    index.withs.append((node, scope))
+    for item in node.items:
+        if item.optional_vars is not None:
+            bind_target(index, scope, item.optional_vars, item.context_expr, "with")
+
+
+def _return(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    if node.value is not None:
+        scope.returns.append(node.value)
+
+
+def _yield(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    scope.function.yields.append(node)
+
+
+def _await(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    index.awaited.add(node.value)
+
+
+def _global(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    scope.globals.update(node.names)
+
+
+def _nonlocal(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    scope.nonlocals.update(node.names)
+
+
+def _handler(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    index.handlers.append((node, scope))
+    if node.name:
+        _bind(scope, Binding(node.name, "except", node, node.type, scope))
+
+
+def _test(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    index.tests.append((node.test, scope))
+
+
+def _delete(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    for target in node.targets:
+        if isinstance(target, ast.Name):
+            _bind(scope, Binding(target.id, "del", target, None, scope))
+
+
+def _capture(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    if node.name:
+        subject = _match_subject(index, node) if isinstance(node, ast.MatchAs) and node.pattern is None else None
+        _bind(scope, Binding(node.name, "assign" if subject is not None else "match", node, subject, scope))
+
+
+def _boolean(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    index.tests.extend((value, scope) for value in node.values[:-1])
+
+
+def _unary(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    if type(node.op) is ast.Not:
+        index.tests.append((node.operand, scope))
+
+
+def _try(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    index.tries.append((node, scope))
 
 
 def _match_subject(index: Index, node: ast.AST) -> ast.expr | None:
@@ -612,14 +646,14 @@ def _open(index: Index, parent: Scope, node: ast.AST, kind: str, name: str) -> S
     return child
 
 
-def _queue_body(index: Index, child: Scope, body: list[ast.stmt], queue: list[tuple[Scope, list[ast.AST]]]) -> None:
+def _queue_body(index: Index, child: Scope, body: list[ast.stmt], queue: Queue) -> None:
     for position, statement in enumerate(body):
         index.parents[statement] = child.node
         index.place[statement] = (child.node, "body", position)
     queue.append((child, list(body)))
 
 
-def _open_function(index: Index, scope: Scope, node: ast.FunctionDef | ast.AsyncFunctionDef, queue: list[tuple[Scope, list[ast.AST]]]) -> None:
+def _open_function(index: Index, scope: Scope, node: ast.FunctionDef | ast.AsyncFunctionDef, queue: Queue) -> None:
     target = index.module_scope if node.name in scope.globals else scope
     binding = Binding(node.name, "def", node, node, scope)
     target.bindings.setdefault(node.name, []).append(binding)
@@ -634,7 +668,7 @@ def _bind_params(scope: Scope) -> None:
         scope.bindings.setdefault(arg.arg, []).append(Binding(arg.arg, "param", arg, None, scope, arg.annotation))
 
 
-def _open_comprehension(index: Index, scope: Scope, node: ast.AST, queue: list[tuple[Scope, list[ast.AST]]]) -> None:
+def _open_comprehension(index: Index, scope: Scope, node: ast.AST, queue: Queue) -> None:
     child = _open(index, scope, node, "comprehension", f"<{type(node).__name__}>")
     index.loops.append((node, scope))
     roots: list[ast.AST] = []
@@ -658,7 +692,7 @@ def _open_comprehension(index: Index, scope: Scope, node: ast.AST, queue: list[t
     queue.append((child, roots))
 
 
-def _bind_import(index: Index, scope: Scope, node: ast.Import | ast.ImportFrom) -> None:
+def _bind_import(index: Index, scope: Scope, node: ast.Import | ast.ImportFrom, queue: Queue) -> None:
     for alias in node.names:
         index.parents[alias] = node
         if isinstance(node, ast.Import):
@@ -726,3 +760,42 @@ def bind_target(
                     pending.append((element, source, (*path, position)))
                 else:
                     pending.append((element, None, ()))
+
+
+_SPECIALS: dict[type, Callable[[Index, Scope, Any, Queue], None]] = {
+    ast.FunctionDef: _open_function,
+    ast.AsyncFunctionDef: _open_function,
+    ast.ClassDef: _class,
+    ast.Lambda: _lambda,
+    ast.ListComp: _open_comprehension,
+    ast.SetComp: _open_comprehension,
+    ast.DictComp: _open_comprehension,
+    ast.GeneratorExp: _open_comprehension,
+    ast.Import: _bind_import,
+    ast.ImportFrom: _bind_import,
+    ast.Assign: _assign,
+    ast.AnnAssign: _annotated,
+    ast.AugAssign: _augmented,
+    ast.NamedExpr: _walrus,
+    ast.For: _for,
+    ast.AsyncFor: _for,
+    ast.While: _while,
+    ast.With: _with,
+    ast.AsyncWith: _with,
+    ast.Return: _return,
+    ast.Yield: _yield,
+    ast.YieldFrom: _yield,
+    ast.Await: _await,
+    ast.Global: _global,
+    ast.Nonlocal: _nonlocal,
+    ast.ExceptHandler: _handler,
+    ast.If: _test,
+    ast.IfExp: _test,
+    ast.Assert: _test,
+    ast.Delete: _delete,
+    ast.MatchAs: _capture,
+    ast.MatchStar: _capture,
+    ast.BoolOp: _boolean,
+    ast.UnaryOp: _unary,
+    **dict.fromkeys(TRIES, _try),
+}
