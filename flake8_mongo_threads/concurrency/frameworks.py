@@ -142,6 +142,8 @@ METHODS["watchdog.events.FileSystemEventHandler"] = (("on_any_event", "on_create
 _TASK = Handler(JOB, "task")
 for _path in ("celery.Celery().task", "celery.shared_task", "celery.current_app.task", "celery.app.task.Task", "flask_celery.Celery().task"):
     DECORATORS[_path] = DECORATORS[_path + "()"] = Handler(JOB, "Celery task")
+for _path in ("celery.Celery().Task", "celery.current_app.Task"):
+    METHODS[_path] = (("run", "__call__"), Handler(JOB, "Celery task"))
 METHODS["celery.Task"] = (("run", "__call__"), Handler(JOB, "Celery task"))
 for _path in ("dramatiq.actor",):
     DECORATORS[_path] = DECORATORS[_path + "()"] = Handler(JOB, "Dramatiq actor")
@@ -182,7 +184,7 @@ for _base in ("slack_bolt.App()", "slack_bolt.async_app.AsyncApp()"):
 for _base in ("flask_socketio.SocketIO()", "socketio.Server()", "socketio.AsyncServer()"):
     _decorators((_base,), ("on", "event"), Handler(MESSAGE, "socket handler"), bare=True)
 for _base in ("mcp.server.fastmcp.FastMCP()", "fastmcp.FastMCP()", "mcp.server.FastMCP()"):
-    _decorators((_base,), ("tool", "resource", "prompt"), Handler(REQUEST, "tool handler", "loop"), bare=True)
+    _decorators((_base,), ("tool", "resource", "prompt"), Handler(REQUEST, "tool handler"), bare=True)
 
 DECORATORS["functions_framework.http"] = Handler(REQUEST, "cloud function")
 DECORATORS["functions_framework.cloud_event"] = Handler(REQUEST, "cloud function")
@@ -191,8 +193,8 @@ for _base in ("azure.functions.FunctionApp()", "azure.functions.Blueprint()"):
     _decorators((_base,), ("route", "function_name", "timer_trigger", "queue_trigger", "blob_trigger", "service_bus_queue_trigger", "event_hub_message_trigger", "cosmos_db_trigger", "schedule"), Handler(REQUEST, "Azure function"))  # fmt: skip
 for _path in ("chalice.Chalice().route()", "chalice.Chalice().lambda_function()", "chalice.Chalice().schedule()", "chalice.Chalice().on_sqs_message()"):
     DECORATORS[_path] = Handler(REQUEST, "Lambda function")
-METHODS["scrapy.Spider"] = (("parse", "parse_item", "parse_page"), Handler(REQUEST, "spider callback", "loop"))
-METHODS["scrapy.spiders.CrawlSpider"] = (("parse_item", "parse_page"), Handler(REQUEST, "spider callback", "loop"))
+METHODS["scrapy.Spider"] = (("parse", "parse_item", "parse_page"), Handler(REQUEST, "spider callback"))
+METHODS["scrapy.spiders.CrawlSpider"] = (("parse_item", "parse_page"), Handler(REQUEST, "spider callback"))
 
 INVERTED = (
     "airflow.", "prefect.", "dagster.", "luigi.", "metaflow.", "click.", "typer.", "rq.", "django_rq.", "pytest.", "unittest.", "invoke.", "kedro.", "flytekit.", "zenml.",
@@ -206,6 +208,12 @@ DEPENDS = "fastapi.Depends"
 ONCE_METHODS = frozenset(
     ("open_spider", "ready", "setup_hook", "startup", "on_startup", "cog_load", "setUpClass", "setUp", "asyncSetUp", "from_crawler", "cog_unload", "close_spider")
 )
+
+ONCE_HANDLERS = frozenset(("on_ready", "on_connect", "setup_hook", "on_startup", "on_shutdown", "initialize_app", "post_init", "post_shutdown"))
+"""Names of handlers that a framework calls when it starts or stops, whatever their decorator."""
+
+STREAMLIT_SETUP = ("streamlit.cache_resource", "streamlit.cache_data", "streamlit.set_page_config", "streamlit.session_state")
+"""What a library module that only prepares things for Streamlit may call at its top level."""
 
 _REQUEST_TYPES: tuple[tuple[str, str, str], ...] = (
     ("aiohttp.web.", "request", "aiohttp.web.Request()"),

@@ -95,8 +95,8 @@ def check(module: "Module", fact: Blocking) -> Iterator[Finding]:
     if operation.implicit and what.startswith("'"):
         what = f"{what} of a cursor"
     if fact.direct:
-        text = f"{what} blocks the event loop in coroutine '{fact.scope.name}': await asyncio.to_thread(...) or use AsyncMongoClient"
+        text = f"{what} blocks the event loop in {fact.place}: await asyncio.to_thread(...) or use AsyncMongoClient"
     else:
         where = fact.operation_module.where(operation.node, module)
-        text = f"'{fact.chain[0]}' blocks the event loop in coroutine '{fact.scope.name}' ({what} at {where}): await asyncio.to_thread(...) or use AsyncMongoClient"
+        text = f"'{fact.chain[0]}' blocks the event loop in {fact.place} ({what} at {where}): await asyncio.to_thread(...) or use AsyncMongoClient"
     yield RULE.finding(module, fact.span, text, fact.steps, cause=f"await@{fact.span.line}:{fact.span.col}")

@@ -131,6 +131,7 @@ class Contexts:
                 self._add(scope, Context(spawners.FINALIZER, False, scope.node, "'__del__'", (step,), root=scope))
         self._registered()
         self._injected()
+        self._scripts()
         works = module.calls.works
         for work in works:
             self._launched(work, works)
@@ -154,9 +155,11 @@ class Contexts:
                     self._add_handler(scope, row[1], scope.node)
                     return
             if scope.name == "process_item" and [p.arg for p in scope.params[1:3]] in (["item", "spider"], ["item"]):
-                self._add_handler(scope, Handler(frameworks.JOB, "pipeline method", "loop"), scope.node)
+                self._add_handler(scope, Handler(frameworks.JOB, "pipeline method"), scope.node)
             elif scope.name in ("on_get", "on_post", "on_put", "on_delete", "on_patch") and len(scope.params) >= 3 and scope.params[1].arg in ("req", "request"):
                 self._add_handler(scope, Handler(frameworks.REQUEST, "responder"), scope.node)
+            elif scope.name == "__call__" and [p.arg for p in scope.params[1:4]] == ["scope", "receive", "send"]:
+                self._add_handler(scope, Handler(frameworks.REQUEST, "ASGI middleware", "loop"), scope.node)
             elif scope.name == "__call__" and self._is_django_middleware(scope.cls):
                 self._add_handler(scope, Handler(frameworks.REQUEST, "middleware"), scope.node)
             elif any(base.endswith("Servicer") for base in bases) and not scope.name.startswith("_") and len(scope.params) == 3:
@@ -198,6 +201,8 @@ class Contexts:
         return False
 
     def _add_handler(self, scope: Scope, handler: Handler, node: ast.AST) -> None:
+        if scope.name in frameworks.ONCE_HANDLERS and handler.each != ONCE:
+            handler = Handler(ONCE, "start-up hook", "loop")
         step = self.module.step(scope.node, f"'{scope.name}' is a {handler.label}" + ("" if handler.each == ONCE else f", run for every {handler.each}"))
         self._add(scope, Context(handler.each, handler.each != ONCE, node, f"{handler.label} '{scope.name}'", (step,), root=scope, handler=handler))
 
@@ -216,6 +221,29 @@ class Contexts:
                 if function.module is module:
                     self._add_handler(function.scope, row[2], call)
         self._lifespans()
+
+    def _scripts(self) -> None:
+        """A Streamlit script runs from top to bottom on every interaction of every user; arq lists its jobs in a class."""
+        module = self.module
+        top = module.index.module_scope
+        for call, scope, value in module.calls.constructions:
+            if scope is top and isinstance(value, External) and value.path.startswith("streamlit.") and not value.path.startswith(frameworks.STREAMLIT_SETUP):
+                self._add(
+                    top,
+                    Context(
+                        frameworks.REQUEST, True, call, "Streamlit script", (module.step(call, "Streamlit runs this script again on every interaction"),),
+                        root=top, handler=Handler(frameworks.REQUEST, "Streamlit script"),
+                    ),
+                )  # fmt: skip
+                break
+        for cls in module.index.classes:
+            if cls.name != "WorkerSettings":
+                continue
+            for binding in cls.bindings.get("functions", ()):
+                for element in binding.value.elts if isinstance(binding.value, (ast.List, ast.Tuple)) else ():
+                    for function in self._functions(element):
+                        if function.module is module:
+                            self._add_handler(function.scope, Handler(frameworks.JOB, "arq job", "loop"), cls.node)
 
     def _lifespans(self) -> None:
         module = self.module

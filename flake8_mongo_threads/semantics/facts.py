@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flake8_mongo_threads.concurrency import spawners
+from flake8_mongo_threads.concurrency.frameworks import ONCE
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.contexts import COROUTINE, LOOP, Context
@@ -296,18 +297,19 @@ def _iteration(module: "Module", expression: ast.expr, scope: Scope, how: str) -
 
 
 class Blocking:
-    """Synchronous driver I/O inside an ``async def``: the operation itself, or a call that leads to one.
+    """Synchronous driver I/O on the event loop: the operation itself, or a call that leads to one.
 
-    ``operation`` is what blocks, in ``operation_module``; ``node`` the operation or the call inside the coroutine.
+    ``place`` says where, for a message: ``coroutine 'load'``, ``request handler 'get'``; ``operation`` is what blocks, in ``operation_module``; ``node`` the operation or the call inside the coroutine.
     """
 
-    __slots__ = ("chain", "direct", "node", "operation", "operation_module", "scope", "span", "steps")
+    __slots__ = ("chain", "direct", "node", "operation", "operation_module", "place", "scope", "span", "steps")
 
     def __init__(
-        self, module: "Module", node: ast.AST, scope: Scope, operation: Operation, operation_module: "Module", chain: tuple[str, ...], steps: tuple[Step, ...]
+        self, module: "Module", node: ast.AST, scope: Scope, place: str, operation: Operation, operation_module: "Module", chain: tuple[str, ...], steps: tuple[Step, ...]
     ) -> None:
         self.node = node
         self.scope = scope
+        self.place = place
         self.operation = operation
         self.operation_module = operation_module
         self.chain = chain
@@ -368,19 +370,35 @@ def blocking(module: "Module") -> list[Blocking]:
     found: list[Blocking] = []
     for operation in module.facts(Operation):
         scope = operation.scope.function
-        if scope.is_async and is_blocking(module, operation) and operation.node not in module.index.awaited:
+        place = loop_place(module, scope)
+        if place and is_blocking(module, operation) and operation.node not in module.index.awaited:
             step = module.step(operation.node, f"'{operation.name}' blocks until the server answers")
-            found.append(Blocking(module, operation.node, scope, operation, module, (), (step,)))
+            found.append(Blocking(module, operation.node, scope, place, operation, module, (), (step,)))
     for scope, edges in module.calls.edges.items():
-        if not scope.is_async:
+        place = loop_place(module, scope)
+        if not place:
             continue
         for edge in edges:
             inner = blocks(edge.target)
             if inner is None:
                 continue
             call = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}' on the event loop")
-            found.append(Blocking(module, edge.node, scope, inner[0], inner[1], (edge.target.scope.name, *inner[2]), (call, *inner[3])))
+            found.append(Blocking(module, edge.node, scope, place, inner[0], inner[1], (edge.target.scope.name, *inner[2]), (call, *inner[3])))
     return found
+
+
+def loop_place(module: "Module", scope: Scope) -> str:
+    """How a function itself comes to run on the event loop, for a message; empty when nothing shows that it does."""
+    if scope.is_async:
+        return f"coroutine '{scope.name}'"
+    for context in module.contexts.at(scope):
+        if context.parent is not None or context.edge is not None:
+            continue
+        if context.where == spawners.CALLBACK:
+            return context.text
+        if context.handler is not None and context.handler.sync_runs == "loop" and context.where != ONCE:
+            return context.text
+    return ""
 
 
 # ---------------------------------------------------------------------- objects handed to workers
