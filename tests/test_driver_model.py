@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import inspect
 import json
+import re
 import subprocess
 import sys
 import types
@@ -74,14 +75,16 @@ def test_every_name_of_the_installed_modules_is_known(dist: str) -> None:
         f"{path}.{name}"
         for path, module in modules_of(dist, target)
         for name in vars(module)
-        if not name.startswith("__") and api.name(path, name, target).status is not Status.OK and name not in OPTIONAL
+        if not name.startswith("__")
+        and api.name(path, name, target).status is not Status.OK
+        and name not in OPTIONAL
         # A submodule that another import loaded is an attribute of its package.
         and not isinstance(vars(module)[name], types.ModuleType)
     ]
     assert unknown == []
 
 
-@pytest.mark.parametrize(("dist", "least"), [("pymongo", 100), ("motor", 6)])
+@pytest.mark.parametrize(("dist", "least"), [("pymongo", 80), ("motor", 6)])
 def test_every_name_in_the_model_exists_in_the_installed_modules(dist: str, least: int) -> None:
     target = installed(dist)
     missing, checked = [], 0
@@ -103,12 +106,18 @@ def runtime_classes(dist: str, target: Target) -> Iterator[tuple[str, type]]:
         for name, value in vars(module).items():
             if isinstance(value, type) and value.__module__.split(".")[0] in api.PACKAGES and not name.startswith("_"):
                 found = api.resolve(f"{path}.{name}", target)
-                if found is not None and found.kind == "class" and found.path not in seen and api.is_class(found.path):
+                if (
+                    found is not None
+                    and found.kind == "class"
+                    and found.path not in seen
+                    and api.is_class(found.path)
+                    and api.distribution(found.path) == dist
+                ):
                     seen.add(found.path)
                     yield found.path, value
 
 
-@pytest.mark.parametrize(("dist", "least"), [("pymongo", 200), ("motor", 15)])
+@pytest.mark.parametrize(("dist", "least"), [("pymongo", 150), ("motor", 12)])
 def test_every_member_of_the_installed_classes_is_known(dist: str, least: int) -> None:
     target = installed(dist)
     unknown, checked = [], 0
@@ -151,7 +160,7 @@ def test_signatures_are_those_of_the_installed_driver() -> None:
             if (by_place, by_name, needed, loose) != (found[0].positional, found[0].keyword_only, found[0].required, found[0].varkeywords):
                 wrong.append(f"{class_id}.{name}: {found[0]}")
     assert wrong == []
-    assert checked > 300
+    assert checked > 200
 
 
 def test_client_options_are_those_of_the_installed_driver() -> None:
@@ -182,7 +191,7 @@ def test_requirements_are_those_of_the_installed_metadata(dist: str) -> None:
     assert api.requires_python(dist)[index] == metadata["Requires-Python"].replace(" ", "")
     if dist == "motor":
         needed = [each for each in metadata.get_all("Requires-Dist", []) if each.startswith("pymongo") and ";" not in each]
-        assert f"pymongo{api.pymongo_of_motor()[index]}" in [each.replace(" ", "") for each in needed]
+        assert f"pymongo{api.pymongo_of_motor()[index]}" in [re.sub(r"[ ()]", "", each) for each in needed]
 
 
 # ---------------------------------------------------------------------- kinds
@@ -194,7 +203,13 @@ TABLES = json.loads((Path(__file__).parent / "driver_tables.json").read_text())
 @pytest.mark.parametrize("family", sorted(TABLES["families"]))
 def test_kinds_agree_with_the_recorded_table(family: str) -> None:
     # ``session=`` that travels through *args and **kwargs is not in a signature.
-    forwarded = {("collection", "find"), ("collection", "find_one"), ("collection", "find_raw_batches"), ("gridfs", "find"), ("gridfs-bucket", "find")}
+    forwarded = {
+        ("collection", "find"),
+        ("collection", "find_one"),
+        ("collection", "find_raw_batches"),
+        ("gridfs", "find"),
+        ("gridfs-bucket", "find"),
+    }
     for name, text in TABLES["families"][family].items():
         words = text.split()
         sync, twin = kinds.member(family, "sync", name), kinds.member(family, "async", name)
@@ -234,7 +249,8 @@ def runtime_class(path: str) -> typing.Any:
 
 @pytest.mark.parametrize("family", sorted(ASYNC_CLASSES))
 def test_coroutines_are_those_of_the_installed_async_classes(family: str) -> None:
-    installed("pymongo")
+    if not installed("pymongo").pymongo & api.since("pymongo", "4.9"):
+        pytest.skip("the asynchronous classes came in 4.9")
     runtime = runtime_class(ASYNC_CLASSES[family])
     for name, value in inspect.getmembers(runtime):
         if name.startswith("_") or value is None:
@@ -665,7 +681,9 @@ def test_classes_of_motor_and_of_pymongo_async_are_of_one_family() -> None:
 def _release(version: str, sources: dict[str, str]) -> typing.Any:
     from tools.driver_model import scan
 
-    modules = {name: (text, name.count(".") == 0 or any(other.startswith(name + ".") for other in sources)) for name, text in sources.items()}
+    modules = {
+        name: (text, name.count(".") == 0 or any(other.startswith(name + ".") for other in sources)) for name, text in sources.items()
+    }
     return scan.release("pymongo", version, scan.Distribution(modules), "", "")
 
 
@@ -694,8 +712,13 @@ def test_the_builder_reads_any_python() -> None:
 def test_the_builder_folds_releases_and_follows_moves() -> None:
     from tools.driver_model import fold
 
-    client = "class MongoClient:\n    def __getattr__(self, name): ...\n    def close(self): ...\n    def watch(self, *, session=None) -> 'Stream': ...\nclass Stream: ...\n"
-    old = _release("4.8.0", {"pymongo": "from pymongo.mongo_client import MongoClient\n", "pymongo.mongo_client": client + "def gone(): ...\n"})
+    client = (
+        "class MongoClient:\n    def __getattr__(self, name): ...\n    def close(self): ...\n"
+        "    def watch(self, *, session=None) -> 'Stream': ...\nclass Stream: ...\n"
+    )
+    old = _release(
+        "4.8.0", {"pymongo": "from pymongo.mongo_client import MongoClient\n", "pymongo.mongo_client": client + "def gone(): ...\n"}
+    )
     new = _release(
         "4.9.2",
         {
@@ -747,7 +770,11 @@ def test_the_builder_says_what_changed() -> None:
     del new["names"]["pymongo.MongoClient"]
     new["options"]["quux"] = "quux in 4.20.0"
     new["modules"]["pymongo.errors"] = "nowhere"
-    assert [line[:25] for line in compare.differences(old, new)] == ["~ modules: pymongo.errors", "- names: pymongo.MongoCli", "+ options: quux quux in 4"]
+    assert [line[:25] for line in compare.differences(old, new)] == [
+        "~ modules: pymongo.errors",
+        "- names: pymongo.MongoCli",
+        "+ options: quux quux in 4",
+    ]
 
 
 def test_the_generated_modules_are_what_the_builder_writes() -> None:

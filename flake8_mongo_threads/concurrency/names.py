@@ -225,6 +225,20 @@ CACHING_DECORATORS: frozenset[str] = frozenset(
 )
 """Decorators after which a function body runs once (per arguments): what it builds is kept."""
 
+OFFLOADING_DECORATORS: frozenset[str] = frozenset(
+    (
+        "asgiref.sync.sync_to_async",
+        "asgiref.sync.sync_to_async()",
+        "tornado.concurrent.run_on_executor",
+        "tornado.concurrent.run_on_executor()",
+        "discord.utils.run_in_executor",
+        "aioify.aioify",
+        "asyncer.asyncify",
+        "asyncer.asyncify()",
+    )
+)
+"""Decorators after which a plain function runs on a thread and its call is awaited."""
+
 PROPERTY_DECORATORS: frozenset[str] = frozenset(
     (
         "builtins.property",

@@ -299,8 +299,13 @@ class Unawaited:
         made = "Future" if method.owner.flavour == "motor" else "coroutine"
         steps = [*origin(method.owner, module), module.step(node, f"'{method.name}' gives a {made}")]
         if use.at is not node and getattr(use.at, "lineno", 0):
-            steps.append(module.step(use.at, MISUSES[use.how]))
+            steps.append(module.step(use.at, self.misuse))
         self.steps = tuple(steps)
+
+    @property
+    def misuse(self) -> str:
+        """What is done with it instead, in words."""
+        return MISUSES["answer" if self.use.how == "return" else self.use.how]
 
 
 def missing_awaits(module: "Module") -> list[Unawaited]:
@@ -332,6 +337,11 @@ def _awaitables(module: "Module") -> list[tuple[ast.expr, Method]]:
     for operation in module.facts(Operation):
         if operation.call is not None and operation.method is not None and operation.coroutine:
             found.append((operation.call, operation.method))
+    for call, _, value in module.calls.constructions:
+        if isinstance(value, Partial):
+            awaitable = driver_awaitable(module.values(call))
+            if awaitable is not None and isinstance(awaitable.origin, Method):
+                found.append((call, awaitable.origin))
     for name in _async_properties():
         for attribute in module.index.attribute_loads.get(name, ()):
             awaitable = driver_awaitable(module.values(attribute))
@@ -524,7 +534,7 @@ def _awaited(module: "Module", node: ast.expr, at: ast.AST) -> list[WrongForm]:
         cure = "drop"
         if kind.flavour == "sync" and isinstance(node, ast.Call) and any(isinstance(v, Function) for v in module.values(node.func)):
             cure = "none"
-        return [WrongForm(module, node, at, "await", kind, f"a {class_name(kind)} cannot be awaited", cure)]
+        return [WrongForm(module, node, at, "await", kind, f"a {class_name(kind.kind)} cannot be awaited", cure)]
     if kind.flavour == "sync" and kind.family in ("document", "result"):
         return [WrongForm(module, node, at, "await", kind, "the result of a synchronous operation cannot be awaited", "none")]
     return []
@@ -549,6 +559,14 @@ def _decorated_call(module: "Module", call: ast.Call) -> bool:
     return any(isinstance(v, Function) and decorated(v) for v in module.values(call.func))
 
 
+def _made(module: "Module", node: ast.expr, awaitable: Awaitable) -> ast.expr:
+    """The operation behind a name: where the await is missing."""
+    call = awaitable.call.node if awaitable.call is not None and awaitable.call.module is module else None
+    if isinstance(node, ast.Name) and isinstance(call, ast.Call) and module.index.scope(call).function is module.index.scope(node).function:
+        return call
+    return node
+
+
 def _entered(module: "Module", node: ast.expr, at: ast.With | ast.AsyncWith) -> list[WrongForm]:
     asynchronous = isinstance(at, ast.AsyncWith)
     values = module.values(node)
@@ -556,15 +574,16 @@ def _entered(module: "Module", node: ast.expr, at: ast.With | ast.AsyncWith) -> 
     awaitable = driver_awaitable(values)
     if awaitable is not None and isinstance(awaitable.origin, Method):
         method = awaitable.origin
+        node = _made(module, node, awaitable)
         text = f"'{method.name}' of {class_name(method.owner.kind)} is a coroutine: '{form}' needs what awaiting it gives"
         return [WrongForm(module, node, at, form, method.owner, text, "await" if asynchronous else "await+async")]
     kind = _certain(module, node)
     if kind is None or kind.family not in CONTEXTS or (isinstance(node, ast.Call) and _decorated_call(module, node)):
         return []
     if asynchronous and kind.flavour == "sync":
-        return [WrongForm(module, node, at, form, kind, f"{class_name(kind)} is synchronous: it has no 'async with'", "plain")]
+        return [WrongForm(module, node, at, form, kind, f"{class_name(kind.kind)} is synchronous: it has no 'async with'", "plain")]
     if not asynchronous and kind.flavour != "sync" and not (kind.flavour == "motor" and kind.family == "client"):
-        return [WrongForm(module, node, at, form, kind, f"{class_name(kind)} is asynchronous: it has no plain 'with'", "async")]
+        return [WrongForm(module, node, at, form, kind, f"{class_name(kind.kind)} is asynchronous: it has no plain 'with'", "async")]
     return []
 
 
@@ -573,11 +592,12 @@ def _async_iterated(module: "Module", node: ast.expr, at: ast.AST) -> list[Wrong
     awaitable = driver_awaitable(values)
     if awaitable is not None and isinstance(awaitable.origin, Method):
         method = awaitable.origin
+        node = _made(module, node, awaitable)
         text = f"'{method.name}' of {class_name(method.owner.kind)} is a coroutine: 'async for' needs what awaiting it gives"
         return [WrongForm(module, node, at, "async for", method.owner, text, "await" if _gives_cursor(module, awaitable) else "none")]
     kind = _certain(module, node)
     if kind is not None and kind.flavour == "sync" and kind.family in (*CURSORS, "grid-out"):
-        return [WrongForm(module, node, at, "async for", kind, f"{class_name(kind)} is synchronous: it has no 'async for'", "plain")]
+        return [WrongForm(module, node, at, "async for", kind, f"{class_name(kind.kind)} is synchronous: it has no 'async for'", "plain")]
     if isinstance(node, ast.Await) and values and all(isinstance(v, Sequence) for v in values):
         inner = driver_awaitable(module.values(node.value))
         if inner is not None and isinstance(inner.origin, Method):

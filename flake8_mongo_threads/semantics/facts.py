@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flake8_mongo_threads.concurrency import spawners
-from flake8_mongo_threads.concurrency.frameworks import ONCE
+from flake8_mongo_threads.concurrency.names import OFFLOADING_DECORATORS
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.contexts import COROUTINE, LOOP, Context
@@ -18,7 +18,7 @@ from flake8_mongo_threads.semantics.lifecycle import arguments_of, awaited_by_te
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, keyword, last_name
-from flake8_mongo_threads.semantics.values import Driver, External, Function, Method, Partial, Value
+from flake8_mongo_threads.semantics.values import Const, Driver, External, Function, Method, Partial, Value
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -327,7 +327,7 @@ def blocks(function: Function, depth: int = 0) -> Blocks | None:
     module, scope = function.module, function.scope
     if depth > MAX_BLOCK_DEPTH or scope.is_async:
         return None
-    if scope.yields:
+    if scope.yields or module.inference.decorators(module, scope) & OFFLOADING_DECORATORS:
         return None
     result: Blocks | None = module.remember("blocks", scope, lambda: _blocks(module, scope, depth))
     return result
@@ -347,8 +347,43 @@ def _blocks(module: "Module", scope: Scope, depth: int) -> Blocks | None:
     return None
 
 
+def _hidden_operations(module: "Module") -> list[Operation]:
+    """Blocking work behind other calls: a ``partial`` of a method, a client whose ``mongodb+srv`` name is looked up when it is built."""
+    from flake8_mongo_threads.semantics.lifecycle import is_kept
+
+    found: list[Operation] = []
+    for call, scope, value in module.calls.constructions:
+        if isinstance(value, Partial) and len(value.target) == 1 and isinstance(value.target[0], Method):
+            method = value.target[0]
+            found.append(Operation(module, call, scope, method, method.owner, method.name, False))
+    for build in module.builds:
+        if build.flavour == "sync" and loop_place(module, build.scope.function) and _looks_up(module, build.call) and not is_kept(module, build):
+            found.append(Operation(module, build.call, build.scope, None, Driver("client", "sync", None), LOOK_UP, False))
+    return found
+
+
+LOOK_UP = "mongodb+srv look-up"
+"""The name of the operation that building a client of an SRV address performs."""
+
+
+def _looks_up(module: "Module", call: ast.Call) -> bool:
+    address = call.args[0] if call.args else keyword(call, "host")
+    while isinstance(address, ast.BinOp):
+        address = address.left
+    if isinstance(address, ast.JoinedStr) and address.values:
+        address = address.values[0]
+    if isinstance(address, ast.Constant):
+        text = address.value
+    else:
+        values = module.values(address) if address is not None else ()
+        text = values[0].value if len(values) == 1 and isinstance(values[0], Const) else None
+    return isinstance(text, str) and text.startswith("mongodb+srv:")
+
+
 def is_blocking(module: "Module", operation: Operation) -> bool:
     """Whether an operation blocks its thread: synchronous driver I/O that is not the closing of something."""
+    if operation.owner.flavour == "sync" and operation.name == LOOK_UP:
+        return True
     if operation.owner.flavour != "sync" or not operation.io:
         return False
     if operation.name in ("close", "end_session", "kill_cursors"):
@@ -367,18 +402,27 @@ def _lazy_generator(module: "Module", operation: Operation) -> bool:
 
 def blocking(module: "Module") -> list[Blocking]:
     """Synchronous driver I/O on the event loop."""
+    from flake8_mongo_threads.semantics.awaiting import callbacks, decorated
+    from flake8_mongo_threads.semantics.offload import spoken_for
+
     found: list[Blocking] = []
-    for operation in module.facts(Operation):
+    # an async callback of a synchronous transaction never runs: its colour is what is reported
+    never_run = {function.scope for function, flavour in callbacks(module) if flavour == "sync" and function.scope.is_async}
+    for operation in [*module.facts(Operation), *_hidden_operations(module)]:
         scope = operation.scope.function
         place = loop_place(module, scope)
-        if place and is_blocking(module, operation) and operation.node not in module.index.awaited:
+        if not place or scope in never_run or (operation.implicit and spoken_for(module, operation)):
+            continue
+        if is_blocking(module, operation) and operation.node not in module.index.awaited:
             step = module.step(operation.node, f"'{operation.name}' blocks until the server answers")
             found.append(Blocking(module, operation.node, scope, place, operation, module, (), (step,)))
     for scope, edges in module.calls.edges.items():
         place = loop_place(module, scope)
-        if not place:
+        if not place or scope in never_run:
             continue
         for edge in edges:
+            if edge.node in module.index.awaited and decorated(edge.target):
+                continue  # the decorator makes it awaitable: it runs where that decorator says
             inner = blocks(edge.target)
             if inner is None:
                 continue
@@ -392,11 +436,7 @@ def loop_place(module: "Module", scope: Scope) -> str:
     if scope.is_async:
         return f"coroutine '{scope.name}'"
     for context in module.contexts.at(scope):
-        if context.parent is not None or context.edge is not None:
-            continue
-        if context.where == spawners.CALLBACK:
-            return context.text
-        if context.handler is not None and context.handler.sync_runs == "loop" and context.where != ONCE:
+        if context.where == spawners.CALLBACK and context.parent is None:
             return context.text
     return ""
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flake8_mongo_threads.concurrency.names import CACHING_DECORATORS, PROPERTY_DECORATORS, canonical, slot
+from flake8_mongo_threads.concurrency.names import CACHING_DECORATORS, OFFLOADING_DECORATORS, PROPERTY_DECORATORS, canonical, slot
 from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.scopes import Binding, Import, Scope, Store
@@ -1554,7 +1554,7 @@ class Inference:
                 return self.returned(value)
             return (Awaitable(self.returned(value), "coroutine", site, value),)
         result = self.returned(value)
-        if decorators & {"asgiref.sync.sync_to_async", "asgiref.sync.sync_to_async()", "tornado.concurrent.run_on_executor"}:
+        if decorators & OFFLOADING_DECORATORS:
             return (Awaitable(result, "future", site, value),)
         if result and all(isinstance(v, Driver) for v in known(result)) and len(known(result)) == 1 and OPEN in result:
             return result
