@@ -59,7 +59,7 @@ def opted_in(*selections: object) -> frozenset[str]:
     A prefix no longer than ``MDB`` (or the bare default) does not count, so that neither ``select = MDB`` nor a
     user's own ``ignore =`` turns opt-in rules on by accident.
     """
-    found = set()
+    found: set[str] = set()
     for selection in selections:
         if isinstance(selection, (list, tuple, set, frozenset)):
             found.update(code for code in selection if isinstance(code, str) and code.startswith(PREFIX) and len(code) > len(PREFIX))

@@ -43,7 +43,7 @@ class Launcher(NamedTuple):
     """
 
     where: str
-    index: int
+    index: int  # type: ignore[assignment]  # the name hides tuple.index, which nobody calls on a row
     keyword: str
     passing: str
     many: bool = False

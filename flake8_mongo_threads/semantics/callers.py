@@ -134,7 +134,7 @@ def nearby(module: "Module") -> list[str]:
 def _listing(top: str) -> list[str]:
     now = time.monotonic()
     known = _listings.get(top)
-    if known is not None and now - known[0] < modules.FRESH_SECONDS * 5:
+    if known is not None and now - known[0] < modules.FRESH_SECONDS:
         return known[1]
     found: list[str] = []
     pending = [top]

@@ -344,7 +344,7 @@ class Contexts:
                     requested = [call for call in made if any(c.where in PER_REQUEST for c in self.at(module.index.scope(call)))]
                     many = len(made) > 1 or bool(looped) or bool(requested)
                     if row[1] == spawners.PROCESS or many:
-                        place = (looped or requested or made or [cls.node])[0]
+                        place: ast.AST = next(iter(looped or requested or made), cls.node)
                         kind = "process" if row[1] == spawners.PROCESS else "thread"
                         text = f"{'every' if many and kind == 'thread' else 'the'} {kind} of class '{cls.name}'"
                         step = module.step(place, f"'{cls.name}.{row[0]}' runs on {text}")

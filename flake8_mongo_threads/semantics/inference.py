@@ -239,7 +239,7 @@ class Inference:
         if how == "assign":
             return self.unpack(self.values(module, binding.value, self._hint(module, binding)), binding.path)
         if how == "ann":
-            return self._annotated(module, binding.annotation, binding.value, binding.scope)
+            return self._annotated(module, binding.annotation, binding.value if isinstance(binding.value, ast.expr) else None, binding.scope)
         if how == "for":
             return self.unpack(self.iterate(module, binding.value, self.values(module, binding.value)), binding.path)
         if how == "with":
@@ -810,7 +810,7 @@ class Inference:
             if any(scope is current.scope for _, scope in found):
                 continue
             found.append((current.module, current.scope))
-            bases = []
+            bases: list[Class] = []
             for base in current.scope.node.bases:  # type: ignore[attr-defined]
                 target = base.value if isinstance(base, ast.Subscript) else base
                 bases.extend(v for v in self.values(current.module, target) if isinstance(v, Class))
@@ -1005,10 +1005,9 @@ class Inference:
         if result:
             return result
         bases = self.external_bases(value)
-        for base in bases:
-            handed = wrappers.CALLS.get(f"{base}.{name}")
-            if handed is not None:
-                return (External(f"{base}.{name}"),)
+        for path in bases:
+            if f"{path}.{name}" in wrappers.CALLS:
+                return (External(f"{path}.{name}"),)
         kind = self.driver_base(value)
         if kind is not None:
             return UNKNOWN_ONLY
@@ -1853,8 +1852,8 @@ def dependency(module: "Module", call: ast.Call) -> ast.expr | None:
         for position, value in enumerate(parent.defaults):
             if value is call:
                 return positional[position + offset].annotation
-        for arg, value in zip(parent.kwonlyargs, parent.kw_defaults, strict=False):
-            if value is call:
+        for arg, default in zip(parent.kwonlyargs, parent.kw_defaults, strict=False):
+            if default is call:
                 return arg.annotation
     return None
 

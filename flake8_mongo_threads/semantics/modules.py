@@ -6,9 +6,9 @@ missing, unreadable or broken is simply unknown.
 
 import ast
 import os
-import re
 import sys
 import time
+from typing import NamedTuple
 
 from flake8_mongo_threads.semantics.scopes import Index
 from flake8_mongo_threads.source import DecodeError, Source, decode
@@ -31,10 +31,13 @@ EXTERNAL_ROOTS = frozenset(
 
 _PROJECT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg", "requirements.txt", "Pipfile")
 
-FRESH_SECONDS = 1.0
-_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n]*)|import[ \t]+([^\n]+))", re.MULTILINE)
-_resolved: dict[tuple[tuple[str, ...] | str, str, int], tuple[float, str]] = {}
-_roots: dict[tuple[str, tuple[str, ...]], tuple[float, str, tuple[str, ...], str]] = {}
+FRESH_SECONDS = 3.0
+"""How long answers about the file system are taken for true; :func:`new_run` forgets them all."""
+_resolved: dict[tuple[tuple[str, ...] | str, str, int], str] = {}
+_roots: dict[tuple[str, tuple[str, ...]], tuple[str, tuple[str, ...], str]] = {}
+_entries: dict[str, frozenset[str]] = {}
+_checked: dict[str, "ParsedFile | None"] = {}
+_started = 0.0
 _files: dict[str, tuple[tuple[int, int], "ParsedFile | None"]] = {}
 
 
@@ -71,6 +74,13 @@ class ParsedFile:
 
 def read(path: str, limit: int = MAX_BYTES) -> ParsedFile | None:
     """Read a file of the user's project; None when it is missing, unreadable, too large or not text."""
+    if path in _checked:
+        return _checked[path]
+    parsed = _checked[path] = _read(path, limit)
+    return parsed
+
+
+def _read(path: str, limit: int) -> ParsedFile | None:
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -161,13 +171,10 @@ def roots_of(location: str, extra: tuple[str, ...] = ()) -> Roots:
     """The roots of a file; what is known about its folder is kept for a second."""
     folder, name = os.path.split(os.path.abspath(location))
     key = (folder, extra)
-    now = time.monotonic()
     known = _roots.get(key)
-    if known is None or now - known[0] >= FRESH_SECONDS:
-        if len(_roots) > 4096:
-            _roots.clear()
-        known = _roots[key] = (now, *_folder_roots(folder, extra))
-    _, package, paths, top = known
+    if known is None:
+        known = _roots[key] = _folder_roots(folder, extra)
+    package, paths, top = known
     if name not in ("__init__.py", "__init__.pyi"):
         stem = os.path.splitext(name)[0]
         package = f"{package}.{stem}" if package else stem
@@ -181,10 +188,24 @@ def locate(roots: tuple[str, ...], name: str) -> str:
         return ""
     relative = name.replace(".", os.sep)
     for root in roots:
-        found = file_at(os.path.join(root, relative))
-        if found:
-            return found
+        inside = _listed(root)
+        if head in inside or head + ".py" in inside:
+            found = file_at(os.path.join(root, relative))
+            if found:
+                return found
     return ""
+
+
+def _listed(folder: str) -> frozenset[str]:
+    """The names in a folder; a folder that cannot be read has none."""
+    found = _entries.get(folder)
+    if found is None:
+        try:
+            found = frozenset(os.listdir(folder))
+        except OSError:
+            found = frozenset()
+        _entries[folder] = found
+    return found
 
 
 def file_at(base: str) -> str:
@@ -198,27 +219,20 @@ def file_at(base: str) -> str:
 
 
 def resolve_path(location: str, roots: tuple[str, ...], name: str, level: int) -> str:
-    """The file that ``name`` (with ``level`` leading dots) means when imported from the file at ``location``.
-
-    Answers are kept for a second: long enough for one run over a tree, short enough for an editor.
-    """
+    """The file that ``name`` (with ``level`` leading dots) means when imported from the file at ``location``."""
     if level == 0 and name.partition(".")[0] in EXTERNAL_ROOTS:
         return ""
-    now = time.monotonic()
     base = os.path.dirname(location)
     key = (roots if level == 0 else base, name, level)
-    known = _resolved.get(key)
-    if known is not None and now - known[0] < FRESH_SECONDS:
-        return known[1]
-    if level == 0:
-        found = locate(roots, name)
-    else:
-        for _ in range(level - 1):
-            base = os.path.dirname(base)
-        found = file_at(os.path.join(base, *name.split("."))) if name else file_at(base)
-    if len(_resolved) > 8192:
-        _resolved.clear()
-    _resolved[key] = (now, found)
+    found = _resolved.get(key)
+    if found is None:
+        if level == 0:
+            found = locate(roots, name)
+        else:
+            for _ in range(level - 1):
+                base = os.path.dirname(base)
+            found = file_at(os.path.join(base, *name.split("."))) if name else file_at(base)
+        _resolved[key] = found
     return found
 
 
@@ -226,37 +240,122 @@ Imports = list[tuple[str, int, tuple[str, ...]]]
 
 
 def text_imports(parsed: ParsedFile) -> Imports:
-    """The imports of a file, read line by line without parsing it: (module, leading dots, names). Enough to follow them."""
+    """The imports of a file, found without parsing it: (module, leading dots, names). Enough to follow them."""
     if parsed.imports is None:
         found: Imports = []
-        for match in _IMPORT.finditer(parsed.text):
-            if match.group(1) is not None:
-                target = match.group(1)
+        text = parsed.text
+        at = text.find("import")
+        while at >= 0:
+            start = text.rfind("\n", 0, at) + 1
+            end = text.find("\n", at)
+            line = text[start : end if end >= 0 else len(text)].strip()
+            if line.startswith("from ") and " import" in line:
+                target, _, names = line[5:].partition(" import")
+                if "(" in names and ")" not in names:
+                    end = text.find(")", at)
+                    names = text[at + 6 : end if end >= 0 else len(text)]
+                target = target.strip()
                 bare = target.lstrip(".")
-                listed = tuple(n.strip().split(" ")[0] for n in match.group(2).strip(" ()\\\r\n").replace("(", "").split(",") if n.strip())
+                listed = tuple(word.split()[0] for word in names.replace("(", "").replace(")", "").replace("\\", "").split(",") if word.strip())
                 found.append((bare, len(target) - len(bare), listed))
-            else:
-                found.extend((part.strip().split(" ")[0], 0, ()) for part in match.group(3).split("#")[0].split(",") if part.strip())
+            elif line.startswith("import "):
+                found.extend((word.split()[0], 0, ()) for word in line[7:].split("#")[0].split(",") if word.strip())
+            if end < 0:
+                break
+            at = text.find("import", end)
         parsed.imports = found
     return parsed.imports
 
 
+MARKS = ("pymongo", "mongoengine", "umongo", "mongo_client", "MongoClient")
+_IMPORTED_MARKS = ("motor", "bson", "gridfs", "beanie", "pymodm", "odmantic", "quart_motor")
+
+
+def mentions_driver(text: str) -> bool:
+    """Whether a text names a driver, or a wrapper that hands out its objects."""
+    if "ongo" in text and any(mark in text for mark in MARKS):
+        return True
+    return any(mark in text and (f"import {mark}" in text or f"from {mark}" in text) for mark in _IMPORTED_MARKS)
+
+
+class Neighbour(NamedTuple):
+    """What the gate knows of a file without parsing it."""
+
+    driver: bool
+    """Whether its text names a driver."""
+    imports: tuple[str, ...]
+    """The first-party files that it imports."""
+
+
+_neighbours: dict[str, Neighbour] = {}
+
+
+def neighbour(path: str, roots: tuple[str, ...]) -> Neighbour:
+    """What a file of the project imports and whether it names a driver; an unreadable file has neither."""
+    found = _neighbours.get(path)
+    if found is None:
+        parsed = read(path)
+        found = Neighbour(False, ()) if parsed is None else Neighbour(mentions_driver(parsed.text), imported_files(parsed, roots))
+        _neighbours[path] = found
+    return found
+
+
+def imported_files(parsed: ParsedFile, roots: tuple[str, ...]) -> tuple[str, ...]:
+    """The first-party files that the imports of a file name, in order."""
+    found: dict[str, None] = {}
+    for name, level, names in text_imports(parsed):
+        if level == 0 and name.partition(".")[0] in EXTERNAL_ROOTS:
+            continue
+        path = resolve_path(parsed.path, roots, name, level)
+        if path:
+            found[path] = None
+        if not path or path.endswith("__init__.py"):
+            for part in names[:12]:
+                if part != "*":
+                    inner = resolve_path(parsed.path, roots, f"{name}.{part}" if name else part, level)
+                    if inner:
+                        found[inner] = None
+    found.pop(parsed.path, None)
+    return tuple(found)
+
+
 def related(location: str, roots: tuple[str, ...], text: str, limit: int) -> list[str]:
     """The first-party files that a file leads to through imports, nearest first, up to a number of files and a depth."""
-    first = ParsedFile(location, text)
-    queue: list[tuple[ParsedFile, int]] = [(first, 0)]
     found: list[str] = []
     seen = {location}
-    while queue and len(found) < limit:
-        parsed, depth = queue.pop(0)
-        for name, level, names in text_imports(parsed):
-            for candidate in (name, *(f"{name}.{n}" if name else n for n in names[:12] if n != "*")):
-                path = resolve_path(parsed.path, roots, candidate, level)
-                if path and path not in seen:
-                    seen.add(path)
-                    neighbour = read(path)
-                    if neighbour is not None:
-                        found.append(path)
-                        if depth + 1 < MAX_DEPTH:
-                            queue.append((neighbour, depth + 1))
-    return found[:limit]
+    layer = imported_files(ParsedFile(location, text), roots)
+    for depth in range(MAX_DEPTH):
+        following: list[str] = []
+        for path in layer:
+            if path in seen:
+                continue
+            seen.add(path)
+            found.append(path)
+            if len(found) >= limit:
+                return found
+            if depth + 1 < MAX_DEPTH:
+                following.extend(neighbour(path, roots).imports)
+        layer = tuple(following)
+        if not layer:
+            break
+    return found
+
+
+def leads_to_driver(location: str, roots: tuple[str, ...], text: str) -> bool:
+    """Whether a file imports, directly or through a few modules, a first-party file that names a driver."""
+    return any(neighbour(path, roots).driver for path in related(location, roots, text, MAX_MODULES))
+
+
+def new_run() -> None:
+    """Forget what was found out about the file system. Texts and their indexes stay: they are checked by modification
+    time and size."""
+    global _started
+    _started = time.monotonic()
+    for store in (_resolved, _roots, _entries, _checked, _neighbours):
+        store.clear()
+
+
+def freshen() -> None:
+    """Start anew when the answers are older than a few seconds, so that a long-lived process is never stale for long."""
+    if time.monotonic() - _started > FRESH_SECONDS:
+        new_run()

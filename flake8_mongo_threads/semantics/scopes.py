@@ -386,7 +386,6 @@ def _walk(index: Index) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop over
     queue.append((module, list(index.tree.body)))
 
     Name, Constant, Attribute, Call, Expr = ast.Name, ast.Constant, ast.Attribute, ast.Call, ast.Expr
-    NoneType = type(None)  # ``{**other}`` has a key that is None
     Load = ast.Load
 
     cursor = 0
@@ -406,7 +405,7 @@ def _walk(index: Index) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop over
                     else:
                         found.append(node)  # type: ignore[arg-type]
                 continue
-            if kind is Constant or kind is NoneType:
+            if kind is Constant or node is None:  # ``{**other}`` has a key that is None
                 continue
             if kind is Attribute:
                 if type(node.ctx) is Load:  # type: ignore[attr-defined]
