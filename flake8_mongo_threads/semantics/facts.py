@@ -9,12 +9,26 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flake8_mongo_threads.concurrency import spawners
+from flake8_mongo_threads.concurrency.frameworks import REQUEST
 from flake8_mongo_threads.concurrency.names import OFFLOADING_DECORATORS
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.contexts import COROUTINE, LOOP, Context
 from flake8_mongo_threads.semantics.inference import CURSORS, dependency
-from flake8_mongo_threads.semantics.lifecycle import arguments_of, awaited_by_test, Build, call_kept, conditional, effects, is_kept, thread_local_store, varies_along, varies_in_loop
+from flake8_mongo_threads.semantics.lifecycle import (
+    Build,
+    arguments_of,
+    awaited_by_test,
+    call_kept,
+    conditional,
+    effects,
+    is_kept,
+    request_store,
+    selected,
+    thread_local_store,
+    varies_along,
+    varies_in_loop,
+)
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, keyword, last_name
@@ -111,11 +125,17 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
         context = Context(spawners.THREAD, True, keeper, f"every thread (threading.local at line {getattr(keeper, 'lineno', 1)})", (step,), root=build.scope)
         found.append(ClientBuilt(module, build.call, build.scope, build, context, (module.step(build.call, f"{build.name} is built here"), step), direct=True, varies=False, keeper=keeper))
         return found
+    request = request_store(module, build.call)
+    if request is not None:
+        step = module.step(request, "stored for one request")
+        context = Context(REQUEST, True, request, f"what line {getattr(request, 'lineno', 1)} keeps for one request only", (step,), root=build.scope)
+        found.append(ClientBuilt(module, build.call, build.scope, build, context, (module.step(build.call, f"{build.name} is built here"), step), direct=True, varies=False))
+        return found
     if is_kept(module, build):
         return found
     here = module.step(build.call, f"{build.name} is built here")
     loop = repeating_loop(module, build.call)
-    if loop is not None and not awaited_by_test(module, build.call, loop):
+    if loop is not None and not awaited_by_test(module, build.call, loop) and not selected(module, build.call, loop):
         line = getattr(loop, "lineno", 1)
         context = Context(LOOP, True, loop, f"the loop at line {line}", (module.step(loop, "this loop repeats it"),), root=build.scope)
         varies = varies_in_loop(module, build.scope, arguments_of(build.call), loop)
@@ -135,6 +155,8 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
     found: list[ClientBuilt] = []
     contexts = [c for c in module.contexts.at(scope) if c.where != COROUTINE]
     loop = repeating_loop(module, edge.node)
+    if loop is not None and selected(module, edge.node, loop):
+        loop = None
     if loop is None and not contexts:
         return found
     built = effects(edge.target)

@@ -8,12 +8,13 @@ parameters of the handler: one client per deployment is right.
 import ast
 from typing import TYPE_CHECKING, NamedTuple
 
+from flake8_mongo_threads.concurrency.names import slot
 from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
 from flake8_mongo_threads.semantics.spawns import enclosing_loop
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, last_name, path_key, walk
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, last_name, names_in, path_key, walk
 from flake8_mongo_threads.semantics.values import Class, External, Function, Instance, Partial, Value
 
 if TYPE_CHECKING:
@@ -283,6 +284,13 @@ def reads(module: "Module", scope: Scope, expressions: list[ast.expr], within: a
                 fresh = True
             if not isinstance(node, ast.Name):
                 continue
+            # options.update(kwargs), options["host"] = host: what is put into a local container counts, too
+            for mutation, where in module.index.mutations.get(node.id, ()):
+                if where.function is scope.function:
+                    pending.extend((*mutation.args, *(k.value for k in mutation.keywords)))
+            for store in module.index.items_of.get(node.id, ()):
+                if store.scope.function is scope.function and store.value is not None:
+                    pending.append(store.value)
             for binding in _bindings(module, scope, node):
                 if binding.how == "param":
                     if binding.scope.function is scope.function or binding.scope is scope:
@@ -369,6 +377,10 @@ def varies_along(build_module: "Module", build: Build, chain: list[Edge], loop: 
                 if arg is None:
                     continue
                 bound = edge.target.scope.cls is not None and (edge.target.receiver is not None)
+                rest = _rest_arguments(edge.node, edge.target.scope, arg, bound)
+                if rest is not None:
+                    expressions.extend(rest)
+                    continue
                 value = module.inference.argument_for(edge.node, edge.target.scope, arg, skip_first=bound)
                 if value is not None:
                     expressions.append(value)
@@ -384,6 +396,18 @@ def varies_along(build_module: "Module", build: Build, chain: list[Edge], loop: 
         return varies_in_loop(module, scope, expressions, loop)
     found = reads(module, scope, expressions, None)
     return found.fresh or bool(found.params - {"self", "cls"}) or bool(found.loops)
+
+
+def _rest_arguments(call: ast.Call, scope: Scope, arg: ast.arg, bound: bool) -> list[ast.expr] | None:
+    """What a call puts into ``*args`` or ``**kwargs`` of the function it calls; None for an ordinary parameter."""
+    arguments = scope.node.args  # type: ignore[attr-defined]
+    if arg is arguments.kwarg:
+        named = {p.arg for p in (*arguments.args, *arguments.kwonlyargs)}
+        return [k.value for k in call.keywords if k.arg is None or k.arg not in named]
+    if arg is arguments.vararg:
+        taken = len(scope.positional) - (1 if bound else 0)
+        return [a.value if isinstance(a, ast.Starred) else a for a in call.args[taken:]]
+    return None
 
 
 # ---------------------------------------------------------------------- through other modules
@@ -409,7 +433,7 @@ def _effects(function: Function, depth: int, active: frozenset[int]) -> list[Eff
         return []
     found: list[Effect] = []
     for build in builds_in(module, scope):
-        if not is_kept(module, build):
+        if not is_kept(module, build) and request_store(module, build.call) is None:
             if depth > 0 and conditional(module, build.call):
                 continue
             found.append(Effect(build, (), (module.step(build.call, f"{build.name} is built here"),)))
@@ -481,6 +505,20 @@ def _after_early_return(module: "Module", node: ast.AST) -> bool:
     return False
 
 
+def selected(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
+    """Whether a node in a loop runs only for one value of the loop variable: ``if name == "users": …``."""
+    targets = names_in(loop.target) if isinstance(loop, (ast.For, ast.AsyncFor)) else set()
+    child = node
+    up = module.index.parents.get(node)
+    while up is not None and up is not loop:
+        if isinstance(up, ast.If) and child is not up.test and isinstance(up.test, ast.Compare) and isinstance(up.test.ops[0], (ast.Eq, ast.In)):
+            if names_in(up.test) & targets and any(isinstance(c, ast.Constant) for c in (up.test.left, *up.test.comparators)):
+                return True
+        child = up
+        up = module.index.parents.get(up)
+    return False
+
+
 def call_kept(module: "Module", edge: Edge) -> bool:
     """Whether the object that a call builds is kept by the caller, or by its class."""
     return _guards_call(module, edge) or _construction_kept(edge)
@@ -494,6 +532,16 @@ def thread_local_store(module: "Module", call: ast.AST) -> ast.AST | None:
                 if isinstance(value, External) and value.path == "threading.local()":
                     return target
                 if isinstance(value, Instance) and "threading.local" in module.inference.external_bases(value.cls):
+                    return target
+    return None
+
+
+def request_store(module: "Module", call: ast.AST) -> ast.AST | None:
+    """The attribute of ``flask.g`` or of a request's state that a value is stored in: it lives for one request."""
+    for target in stored_in(module, call):
+        if isinstance(target, ast.Attribute):
+            for value in module.values(target.value):
+                if isinstance(value, External) and slot(value.path).partition(".")[0] in ("g", "request"):
                     return target
     return None
 
