@@ -1,9 +1,11 @@
 """MDB501: synchronous driver I/O on the event loop."""
 
+import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.findings import Applicability, Finding
+from flake8_mongo_threads.rules import repair
 from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.semantics.facts import Blocking
 
@@ -34,6 +36,20 @@ RULE = Rule(
                 "async def order(number: int):\n"
                 '    return orders.find_one({"number": number})  # expect: MDB501\n'
             ),
+            fixed=(
+                "import asyncio\n"
+                "\n"
+                "from fastapi import FastAPI\n"
+                "from pymongo import MongoClient\n"
+                "\n"
+                "app = FastAPI()\n"
+                "orders = MongoClient().shop.orders\n"
+                "\n"
+                "\n"
+                '@app.get("/orders/{number}")\n'
+                "async def order(number: int):\n"
+                '    return await asyncio.to_thread(orders.find_one, {"number": number})\n'
+            ),
             good=(
                 "from fastapi import FastAPI\n"
                 "from pymongo import MongoClient\n"
@@ -61,6 +77,22 @@ RULE = Rule(
                 "\n"
                 "async def greet(name):\n"
                 "    user = load(name)  # expect: MDB501\n"
+                "    return user['greeting']\n"
+            ),
+            fixed=(
+                "import asyncio\n"
+                "\n"
+                "from pymongo import MongoClient\n"
+                "\n"
+                "users = MongoClient().app.users\n"
+                "\n"
+                "\n"
+                "def load(name):\n"
+                '    return users.find_one({"name": name})\n'
+                "\n"
+                "\n"
+                "async def greet(name):\n"
+                "    user = await asyncio.to_thread(load, name)\n"
                 "    return user['greeting']\n"
             ),
             good=(
@@ -99,4 +131,7 @@ def check(module: "Module", fact: Blocking) -> Iterator[Finding]:
     else:
         where = fact.operation_module.where(operation.node, module)
         text = f"'{fact.chain[0]}' blocks the event loop in {fact.place} ({what} at {where}): await asyncio.to_thread(...) or use AsyncMongoClient"
-    yield RULE.finding(module, fact.span, text, fact.steps, cause=f"await@{fact.span.line}:{fact.span.col}")
+    fix = None
+    if isinstance(fact.node, ast.Call) and not (fact.direct and operation.implicit):
+        fix = repair.offload(module, fact.node)
+    yield RULE.finding(module, fact.span, text, fact.steps, fix, cause=f"await@{fact.span.line}:{fact.span.col}")

@@ -12,6 +12,7 @@ from flake8_mongo_threads.concurrency.frameworks import DECORATORS, METHODS, ONC
 from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.inference import dependency
+from flake8_mongo_threads.semantics.lifecycle import selected
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import argument
@@ -362,7 +363,7 @@ class Contexts:
                 if edge.target.module is not module:
                     continue
                 loop = repeating_loop(module, edge.node)
-                if loop is not None:
+                if loop is not None and not selected(module, edge.node, loop):
                     step = module.step(loop, f"the loop at line {getattr(loop, 'lineno', 1)} calls '{edge.target.scope.name}' on every iteration")
                     call = module.step(edge.node, f"call of '{edge.target.scope.name}'")
                     text = f"the loop at line {getattr(loop, 'lineno', 1)}"
