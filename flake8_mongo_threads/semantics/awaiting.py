@@ -231,10 +231,10 @@ def _captures(scope: Scope, name: str, owner: Scope) -> bool:
 
 
 def driver_awaitable(values: Values) -> Awaitable | None:
-    """The awaitable that an expression certainly is, when the driver made it; else None."""
+    """The awaitable that an expression certainly is, when the driver made it; else None. A task of it runs by itself."""
     found: Awaitable | None = None
     for value in known(values):
-        if not isinstance(value, Awaitable) or not isinstance(value.origin, Method) or not value.origin.member.coroutine:
+        if not isinstance(value, Awaitable) or value.how == "task" or not isinstance(value.origin, Method) or not value.origin.member.coroutine:
             return None
         if found is None:
             found = value

@@ -107,8 +107,7 @@ def _read(path: str, limit: int) -> ParsedFile | None:
 
 def index_of(path: str, text: str, tree: ast.Module) -> Index:
     """The index of the file being linted: one made earlier from the same text is used again, a new one is kept for others."""
-    known = _files.get(path)
-    parsed = known[1] if known is not None else None
+    parsed = read(path)
     if parsed is not None and parsed.text == text:
         if parsed._index is None:  # noqa: SLF001 - the store and its entries are one thing
             parsed._index = Index(tree)  # noqa: SLF001
