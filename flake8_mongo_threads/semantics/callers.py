@@ -119,14 +119,19 @@ def _owners(scope: Scope) -> list[str]:
 
 def nearby(module: "Module") -> list[str]:
     """Python files of the project, those nearest to the linted file first; tests last."""
-    folder = os.path.dirname(module.location)
+    folder = os.path.dirname(module.location).split(os.sep)
     top = modules.roots_of(module.location).top
     files = _listing(top)
+    start = len(top)
 
     def distance(path: str) -> tuple[bool, int, str]:
-        common = os.path.commonpath((folder, os.path.dirname(path)))
-        steps = len(os.path.relpath(folder, common).split(os.sep)) + len(os.path.relpath(os.path.dirname(path), common).split(os.sep))
-        return ("test" in os.path.relpath(path, top), steps, path)
+        parts = path.split(os.sep)[:-1]
+        common = 0
+        for mine, other in zip(folder, parts, strict=False):
+            if mine != other:
+                break
+            common += 1
+        return ("test" in path[start:], len(folder) + len(parts) - 2 * common, path)
 
     return sorted((f for f in files if f != module.location), key=distance)
 

@@ -1,4 +1,9 @@
-"""Which names can matter, found without parsing: a filter before any inference."""
+"""Which names can matter, found without parsing: a filter before any inference.
+
+A function is of interest when its text uses a driver operation, or calls, by name, a function of interest of its own file
+or of one that it imports. This is read from the text with an eye for indentation only; it may take a name too many, and
+a name that it misses is not followed through calls (kinds do not depend on it).
+"""
 
 import os
 import re
@@ -12,60 +17,135 @@ from flake8_mongo_threads.semantics.spawns import LAUNCHER_NAMES
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Project
 
-_DEF = re.compile(r"^[ \t]*(?:async[ \t]+def|def|class)[ \t]+(\w+)", re.MULTILINE)
+_DEF = re.compile(r"^([ \t]*)(?:async[ \t]+def|def|(class))[ \t]+(\w+)", re.MULTILINE)
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _PROPERTY = re.compile(r"^[ \t]*@[\w.]*property\b[^\n]*\n(?:[ \t]*@[^\n]*\n)*[ \t]*(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
-
 _CLIENT_CLASS = re.compile(r"^[ \t]*class[ \t]+\w+\([^)]*(?:MongoClient|MotorClient)\b", re.MULTILINE)
 
 MAX_FILES = 40
+MAX_DEPTH = 8
 
 
 def _last(path: str) -> str:
     return path.removesuffix("()").rpartition(".")[2]
 
 
+_CLIENTS = frozenset(("MongoClient", "AsyncMongoClient", "AsyncIOMotorClient", "MotorClient", "PyMongo", "MongoReplicaSetClient", "connect"))
+
+_MEMBERS: frozenset[str] = frozenset(
+    name for family in kinds.FAMILIES for flavour in kinds.FLAVOURS for name in kinds.members(family, flavour)
+)
+
 NAMES: frozenset[str] = frozenset(
     (
-        *(name for family in kinds.FAMILIES for flavour in kinds.FLAVOURS for name in kinds.members(family, flavour)),
+        *_MEMBERS,
+        *_CLIENTS,
         *LAUNCHER_NAMES,
         *map(_last, frameworks.REGISTRARS),
-        "Depends", "Security", "FastAPI", "Starlette", "Litestar", "FastMCP", "MongoClient", "AsyncMongoClient", "AsyncIOMotorClient", "MotorClient", "PyMongo",
+        "Depends", "Security", "FastAPI", "Starlette", "Litestar", "FastMCP",
         "register", "closing", "aclosing", "suppress", "timeout", "patch_all", "fork", "forkpty", "fork_processes", "DaemonContext", "set_start_method", "get_context", "local",
-        "Lock", "RLock", "start", "join", "result", "shutdown", "cast", "get_database", "get_collection", "partial", "new_event_loop", "enter_context", "enter_async_context", "delay",
-        "apply_async", "add_job", "scheduled_job", "listen", "bind",
+        "Lock", "RLock", "start", "join", "result", "shutdown", "cast", "partial", "new_event_loop", "enter_context", "enter_async_context", "delay", "apply_async", "scheduled_job", "listen",
     )
 )  # fmt: skip
 """Names of the driver's members, of launchers, of framework registrars and of a few helpers of the standard library."""
 
-_scanned: dict[tuple[str, int], tuple[frozenset[str], frozenset[str]]] = {}
+_USES = kinds.OPERATION_NAMES | _CLIENTS
+"""What in a function's text makes it one of interest, in a file that has to do with the driver."""
 
 
-def defined(text: str, path: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Names of the functions and classes, and of the properties, that a file defines; kept by content."""
+class Outline:
+    """What a file's text shows of its definitions."""
+
+    __slots__ = ("classes", "clients", "functions", "properties", "relevant")
+
+    def __init__(self, text: str) -> None:
+        self.functions: list[tuple[str, frozenset[str]]] = []
+        """Every function and class with the words of its body."""
+        self.classes: set[str] = set()
+        found = list(_DEF.finditer(text))
+        for position, match in enumerate(found):
+            if match.group(2):
+                self.classes.add(match.group(3))
+            indent = len(match.group(1))
+            end = len(text)
+            for later in found[position + 1 :]:
+                if len(later.group(1)) <= indent:
+                    end = later.start()
+                    break
+            self.functions.append((match.group(3), frozenset(_WORD.findall(text, match.end(), end))))
+        self.properties = frozenset(_PROPERTY.findall(text)) if "property" in text else frozenset()
+        self.clients = "Client" in text and _CLIENT_CLASS.search(text) is not None
+        self.relevant = modules.mentions_driver(text) or any(mark in text for mark in ("_one(", "_many(", "_one_and_", ".count_documents(", ".bulk_write(", "start_session"))
+
+
+_outlines: dict[tuple[str, int], Outline] = {}
+
+
+def outline(text: str, path: str) -> Outline:
+    """The outline of a file, kept by content."""
     key = (path, hash(text))
-    found = _scanned.get(key)
+    found = _outlines.get(key)
     if found is None:
-        if len(_scanned) > 2048:
-            _scanned.clear()
-        found = _scanned[key] = (frozenset(_DEF.findall(text)), frozenset(_PROPERTY.findall(text)) if "property" in text else frozenset())
+        if len(_outlines) > 2048:
+            _outlines.clear()
+        found = _outlines[key] = Outline(text)
     return found
+
+
+def interesting(path: str, roots: tuple[str, ...], depth: int = 0) -> frozenset[str]:
+    """Names of the functions and classes of a file that lead to the driver; kept for the run."""
+    known = modules.interesting.get(path)
+    if known is not None:
+        return known
+    parsed = modules.read(path)
+    if parsed is None:
+        return frozenset()
+    shape = outline(parsed.text, path)
+    everything = frozenset(name for name, _ in shape.functions) | shape.classes
+    if depth > MAX_DEPTH:
+        return everything
+    modules.interesting[path] = everything  # an import cycle takes everything
+    found = _closure(shape, path, roots, depth, frozenset())
+    modules.interesting[path] = found
+    return found
+
+
+def _closure(shape: Outline, path: str, roots: tuple[str, ...], depth: int, extra: frozenset[str]) -> frozenset[str]:
+    names: set[str] = set(extra)
+    if shape.relevant:
+        names |= _USES
+    for neighbour in modules.neighbour(path, roots).imports[:MAX_FILES]:
+        names |= interesting(neighbour, roots, depth + 1)
+    found: set[str] = set()
+    changed = True
+    while changed:
+        changed = False
+        for name, words in shape.functions:
+            if name not in found and not names.isdisjoint(words):
+                found.add(name)
+                names.add(name)
+                changed = True
+    return frozenset(found)
 
 
 def definitions(project: "Project") -> tuple[frozenset[str], frozenset[str], bool]:
     """What the linted file and the modules that it leads to define: callables, properties, whether any class is a client."""
     root = project.order[0]
-    clients = "Client" in root.source.text and _CLIENT_CLASS.search(root.source.text) is not None
-    names, properties = defined(root.source.text, root.location)
-    all_names, all_properties = set(names), set(properties)
-    for path in modules.related(root.location, root.roots, root.source.text, MAX_FILES):
+    own = outline(root.source.text, root.location)
+    names: set[str] = {name for name, _ in own.functions} | own.classes
+    properties = set(own.properties)
+    clients = own.clients
+    paths = modules.related(root.location, root.roots, root.source.text, MAX_FILES)
+    paths.extend(module.location for module in project.order[1:])
+    if os.path.basename(root.location).startswith("test"):
+        paths.append(os.path.join(os.path.dirname(root.location), "conftest.py"))
+    for path in paths:
         parsed = modules.read(path)
-        if parsed is not None:
-            names, properties = defined(parsed.text, path)
-            all_names |= names
-            all_properties |= properties
-            clients = clients or ("Client" in parsed.text and _CLIENT_CLASS.search(parsed.text) is not None)
-    folder = os.path.dirname(root.location)
-    conftest = modules.read(os.path.join(folder, "conftest.py")) if os.path.basename(root.location).startswith("test") else None
-    if conftest is not None:
-        all_names |= defined(conftest.text, conftest.path)[0]
-    return frozenset(all_names), frozenset(all_properties), clients
+        if parsed is None:
+            continue
+        shape = outline(parsed.text, path)
+        leading = interesting(path, root.roots)
+        names |= leading
+        properties |= shape.properties & leading
+        clients = clients or shape.clients
+    return frozenset(names), frozenset(properties), clients

@@ -132,6 +132,7 @@ class Project:
         self.inference: Inference = Inference(self)
         self.has_client_classes = False
         """Whether some class of the program inherits from a client class; known once ``interest`` is."""
+        self._texts: list[str] | None = None
         self._interest: frozenset[str] | None = None
         self._property_names: frozenset[str] | None = None
 
@@ -146,6 +147,22 @@ class Project:
             self._interest = NAMES | names
             self._property_names = properties
         return self._interest
+
+    def mentions(self, *words: str) -> bool:
+        """Whether the linted file, a file that it leads to, or one loaded since has one of some words in its text."""
+        if self._texts is None:
+            from flake8_mongo_threads.semantics.interest import MAX_FILES
+
+            root = self.order[0]
+            found = [root.source.text]
+            for path in modules.related(root.location, root.roots, root.source.text, MAX_FILES):
+                parsed = modules.read(path)
+                if parsed is not None:
+                    found.append(parsed.text)
+            self._texts = found
+        return any(word in text for word in words for text in self._texts) or any(
+            word in module.source.text for module in self.order[1:] for word in words
+        )
 
     @property
     def property_names(self) -> frozenset[str]:

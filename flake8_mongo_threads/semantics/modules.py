@@ -287,6 +287,8 @@ class Neighbour(NamedTuple):
 
 
 _neighbours: dict[str, Neighbour] = {}
+interesting: dict[str, frozenset[str]] = {}
+"""Names in a file that lead to the driver, for the run (filled by ``semantics.interest``)."""
 
 
 def neighbour(path: str, roots: tuple[str, ...]) -> Neighbour:
@@ -350,7 +352,7 @@ def new_run() -> None:
     time and size."""
     global _started
     _started = time.monotonic()
-    for store in (_resolved, _roots, _entries, _checked, _neighbours):
+    for store in (_resolved, _roots, _entries, _checked, _neighbours, interesting):
         store.clear()
 
 
