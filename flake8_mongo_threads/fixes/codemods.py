@@ -1,7 +1,7 @@
 """The fixes as a libcst codemod, for teams that drive codemods from their own scripts.
 
-``python -m libcst.tool codemod flake8_mongo_threads.fixes.codemods.FixMongoThreads PATH…``. Options are those of a run without
-configuration; ``# noqa`` comments are honoured as flake8 does without configuration.
+``python -m libcst.tool codemod -x flake8_mongo_threads.fixes.codemods.FixMongoThreads PATH…`` (``-x``: the command stands in no
+module that ``.libcst.yaml`` lists). Options and ``# noqa`` comments are those of a flake8 without configuration.
 """
 
 import argparse

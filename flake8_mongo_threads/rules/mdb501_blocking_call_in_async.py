@@ -130,7 +130,10 @@ def check(module: "Module", fact: Blocking) -> Iterator[Finding]:
         text = f"{what} blocks the event loop in {fact.place}: await asyncio.to_thread(...) or use AsyncMongoClient"
     else:
         where = fact.operation_module.where(operation.node, module)
-        text = f"'{fact.chain[0]}' blocks the event loop in {fact.place} ({what} at {where}): await asyncio.to_thread(...) or use AsyncMongoClient"
+        text = (
+            f"'{fact.chain[0]}' blocks the event loop in {fact.place} ({what} at {where}): "
+            "await asyncio.to_thread(...) or use AsyncMongoClient"
+        )
     fix = None
     if isinstance(fact.node, ast.Call) and not (fact.direct and operation.implicit):
         fix = repair.offload(module, fact.node)

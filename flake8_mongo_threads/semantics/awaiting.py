@@ -13,8 +13,21 @@ from flake8_mongo_threads.semantics.contexts import Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation
 from flake8_mongo_threads.semantics.inference import CURSORS
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, WITHS
-from flake8_mongo_threads.semantics.values import NOTHING, OPEN, UNKNOWN, Awaitable, Driver, External, Function, Method, Partial, Sequence, Values, known
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, WITHS, last_name
+from flake8_mongo_threads.semantics.values import (
+    NOTHING,
+    OPEN,
+    UNKNOWN,
+    Awaitable,
+    Driver,
+    External,
+    Function,
+    Method,
+    Partial,
+    Sequence,
+    Values,
+    known,
+)
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -38,30 +51,62 @@ MISUSES: dict[str, str] = {
 }
 """What can be done with an awaitable that never runs it, with the words for a message."""
 
-_COROUTINE_NAMES = frozenset(("close", "send", "throw", "cr_await", "cr_code", "cr_frame", "cr_origin", "cr_running", "__await__", "__name__", "__qualname__"))
+_COROUTINE_NAMES = frozenset(
+    ("close", "send", "throw", "cr_await", "cr_code", "cr_frame", "cr_origin", "cr_running", "__await__", "__name__", "__qualname__")
+)
 _FUTURE_NAMES = frozenset(
-    ("result", "exception", "done", "cancel", "cancelled", "add_done_callback", "remove_done_callback", "set_result", "set_exception", "get_loop", "running", "__await__")
+    (
+        "result",
+        "exception",
+        "done",
+        "cancel",
+        "cancelled",
+        "add_done_callback",
+        "remove_done_callback",
+        "set_result",
+        "set_exception",
+        "get_loop",
+        "running",
+        "__await__",
+    )
 )
 """Attributes that a coroutine, and a Future, really has."""
 
 _CONSUMERS = frozenset(
     (
         *("builtins." + name for name in ("len", "str", "repr", "bool", "int", "float", "dict", "print", "format", "abs", "round")),
-        "json.dumps", "json.dump", "flask.jsonify", "bson.json_util.dumps", "bson.encode", "pprint.pprint", "pprint.pformat", "orjson.dumps", "ujson.dumps",
-        "fastapi.encoders.jsonable_encoder", "fastapi.responses.JSONResponse", "starlette.responses.JSONResponse", "aiohttp.web.json_response", "quart.jsonify",
+        "json.dumps", "json.dump", "flask.jsonify", "quart.jsonify", "bson.json_util.dumps", "bson.encode", "pprint.pprint",
+        "pprint.pformat", "orjson.dumps", "ujson.dumps", "fastapi.encoders.jsonable_encoder", "fastapi.responses.JSONResponse",
+        "starlette.responses.JSONResponse", "aiohttp.web.json_response",
     )
 )  # fmt: skip
 """Callables that read their argument and cannot await it."""
 _ITERATORS = frozenset(
     (
-        *("builtins." + n for n in ("list", "tuple", "set", "frozenset", "sorted", "sum", "min", "max", "any", "all", "enumerate", "zip", "map", "filter", "iter", "next", "reversed")),
+        *("builtins." + n for n in ("list", "tuple", "set", "frozenset", "sorted", "sum", "min", "max", "any", "all", "enumerate", "zip")),
+        *("builtins." + n for n in ("map", "filter", "iter", "next", "reversed")),
         "collections.deque", "itertools.chain", "itertools.islice", "pandas.DataFrame", "polars.DataFrame", "collections.Counter",
     )
 )  # fmt: skip
 """Callables that iterate their arguments (``dict`` does too, and counts so for a cursor)."""
 _NEUTRAL = frozenset(("builtins.isinstance", "builtins.type", "builtins.id", "builtins.hasattr", "builtins.callable"))
 
-CONTEXTS = frozenset(("client", "cursor", "command-cursor", "raw-cursor", "change-stream", "session", "transaction", "bind", "grid-in", "grid-out", "grid-out-cursor", "client-encryption"))
+CONTEXTS = frozenset(
+    (
+        "client",
+        "cursor",
+        "command-cursor",
+        "raw-cursor",
+        "change-stream",
+        "session",
+        "transaction",
+        "bind",
+        "grid-in",
+        "grid-out",
+        "grid-out-cursor",
+        "client-encryption",
+    )
+)
 """Families whose objects are context managers of their own colour."""
 OBJECTS = frozenset(kinds.FAMILIES)
 """Families that are objects of the driver, not results; none of them can be awaited."""
@@ -81,7 +126,7 @@ class Use(NamedTuple):
     """Whether it is an element of a container there."""
 
 
-def uses(module: "Module", start: ast.AST) -> list[Use]:  # noqa: C901 - one case a kind of parent
+def uses(module: "Module", start: ast.AST) -> list[Use]:
     """What is done with the value of an expression, in its function; names that it is bound to are followed."""
     index = module.index
     found: list[Use] = []
@@ -119,7 +164,7 @@ def uses(module: "Module", start: ast.AST) -> list[Use]:  # noqa: C901 - one cas
     return found
 
 
-def _plain_use(node: ast.AST, up: ast.AST) -> str:  # noqa: C901, PLR0911, PLR0912 - one case a kind of parent
+def _plain_use(node: ast.AST, up: ast.AST) -> str:
     if isinstance(up, ast.Await):
         return "await"
     if isinstance(up, ast.Expr):
@@ -175,7 +220,7 @@ def _argument(module: "Module", node: ast.AST, up: ast.AST) -> str:
     callees = module.values(call.func)
     paths = {v.path for v in callees if isinstance(v, External)}
     if not paths or len(paths) != len(callees):
-        return "iteration" if _joins(call) and node in call.args else "argument"
+        return "iteration" if (_joins(call) or _extends(module, call)) and node in call.args else "argument"
     if paths <= _NEUTRAL:
         return "peek"
     if paths <= _ITERATORS and not isinstance(up, ast.keyword):
@@ -192,6 +237,14 @@ def _joins(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Attribute) and call.func.attr == "join" and isinstance(call.func.value, ast.Constant)
 
 
+def _extends(module: "Module", call: ast.Call) -> bool:
+    """``found.extend(x)`` of a list."""
+    if not (isinstance(call.func, ast.Attribute) and call.func.attr in ("extend", "extendleft")):
+        return False
+    receivers = known(module.values(call.func.value))
+    return bool(receivers) and all(isinstance(v, Sequence) for v in receivers)
+
+
 def _followed(module: "Module", value: ast.AST, target: ast.AST, found: list[Use], named: bool, collected: bool) -> list[ast.AST]:
     """The places that read a name bound to a value; what cannot be followed is recorded as a use."""
     index = module.index
@@ -205,16 +258,31 @@ def _followed(module: "Module", value: ast.AST, target: ast.AST, found: list[Use
         return []
     binding = next((b for b in scope.bindings.get(name, ()) if b.node is target), None)
     loads: list[ast.AST] = []
-    for load in index.name_loads.get(name, ()):
-        where = index.scope(load)
-        if where.function is scope:
-            if binding is None or binding in index.reaching(scope, name, load):
-                loads.append(load)
-        elif _captures(where, name, scope):
-            found.append(Use("captured", value, load, True, collected))
+    for function, places in _loads(module, name).items():
+        if function is scope:
+            loads.extend(load for load in places if binding is None or binding in index.reaching(scope, name, load))
+        elif _captures(function, name, scope):
+            found.append(Use("captured", value, places[0], True, collected))
     if not loads and not any(u.how == "captured" and u.node is value for u in found):
         found.append(Use("unused", value, target, True, collected))
     return loads
+
+
+def _loads(module: "Module", name: str) -> dict[Scope, list[ast.Name]]:
+    """The places that read a name, by function; not those that read the target of a comprehension."""
+
+    def compute() -> dict[Scope, list[ast.Name]]:
+        found: dict[Scope, list[ast.Name]] = {}
+        for load in module.index.name_loads.get(name, ()):
+            scope = module.index.scope(load)
+            while scope.kind == "comprehension" and scope.parent is not None and name not in scope.bindings:
+                scope = scope.parent
+            if scope.kind != "comprehension":
+                found.setdefault(scope, []).append(load)
+        return found
+
+    result: dict[Scope, list[ast.Name]] = module.remember("loads of " + name, module.index.module_scope, compute, {})
+    return result
 
 
 def _captures(scope: Scope, name: str, owner: Scope) -> bool:
@@ -234,7 +302,12 @@ def driver_awaitable(values: Values) -> Awaitable | None:
     """The awaitable that an expression certainly is, when the driver made it; else None. A task of it runs by itself."""
     found: Awaitable | None = None
     for value in known(values):
-        if not isinstance(value, Awaitable) or value.how == "task" or not isinstance(value.origin, Method) or not value.origin.member.coroutine:
+        if (
+            not isinstance(value, Awaitable)
+            or value.how == "task"
+            or not isinstance(value.origin, Method)
+            or not value.origin.member.coroutine
+        ):
             return None
         if found is None:
             found = value
@@ -249,7 +322,13 @@ def awaited_kind(module: "Module", awaitable: Awaitable) -> Driver | None:
 def class_name(kind: tuple[str, str]) -> str:
     """What people call the objects of a kind: ``AsyncCursor``, ``AsyncIOMotorClient``, ``MongoClient``."""
     family, flavour = kind
-    base = {"client": "MongoClient", "gridfs": "GridFS", "gridfs-bucket": "GridFSBucket", "session": "ClientSession", "raw-cursor": "RawBatchCursor"}.get(family)
+    base = {
+        "client": "MongoClient",
+        "gridfs": "GridFS",
+        "gridfs-bucket": "GridFSBucket",
+        "session": "ClientSession",
+        "raw-cursor": "RawBatchCursor",
+    }.get(family)
     if base is None:
         base = "".join(part.capitalize() for part in family.split("-"))
     if flavour == "motor":
@@ -257,7 +336,11 @@ def class_name(kind: tuple[str, str]) -> str:
     return ("Async" if flavour == "async" else "") + base
 
 
-def origin(driver: Driver, module: "Module") -> tuple[Step, ...]:
+def _article(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+
+
+def origin(driver: Driver) -> tuple[Step, ...]:
     """Where an object comes from, as the first hop of a witness."""
     root = driver.root("client") or driver
     if root.site is None or root.site.node not in root.site.module.index.parents:
@@ -297,8 +380,8 @@ class Unawaited:
         inner = node.value if isinstance(node, ast.Await) else node
         self.span: Span = module.source.name_span(inner)
         made = "Future" if method.owner.flavour == "motor" else "coroutine"
-        steps = [*origin(method.owner, module), module.step(node, f"'{method.name}' gives a {made}")]
-        if use.at is not node and getattr(use.at, "lineno", 0):
+        steps = [*origin(method.owner), module.step(node, f"'{method.name}' gives a {made}")]
+        if use.at is not node and hasattr(use.at, "lineno"):
             steps.append(module.step(use.at, self.misuse))
         self.steps = tuple(steps)
 
@@ -365,7 +448,11 @@ def _async_properties() -> frozenset[str]:
     found = _property_names.get("")
     if found is None:
         found = frozenset(
-            name for family in kinds.FAMILIES for flavour in ("async", "motor") for name, m in kinds.members(family, flavour).items() if m.is_property and m.coroutine
+            name
+            for family in kinds.FAMILIES
+            for flavour in ("async", "motor")
+            for name, m in kinds.members(family, flavour).items()
+            if m.is_property and m.coroutine
         )
         _property_names[""] = found
     return found
@@ -384,7 +471,17 @@ def decorated(function: Function) -> bool:
 
 
 _HARMLESS = frozenset(
-    ("builtins.staticmethod", "builtins.classmethod", "builtins.property", "functools.lru_cache", "functools.cache", "functools.cached_property", "typing.override", "abc.abstractmethod", "typing.overload")
+    (
+        "builtins.staticmethod",
+        "builtins.classmethod",
+        "builtins.property",
+        "functools.lru_cache",
+        "functools.cache",
+        "functools.cached_property",
+        "typing.override",
+        "abc.abstractmethod",
+        "typing.overload",
+    )
 )
 
 
@@ -394,7 +491,7 @@ def misuse(module: "Module", node: ast.AST, flavour: str) -> Use | None:
     for use in found:
         if not use.named and _bad(module, use, flavour):
             return use
-    if any(not use.named and use.how not in ("peek",) and not _bad(module, use, flavour) for use in found):
+    if any(not use.named and use.how != "peek" and not _bad(module, use, flavour) for use in found):
         return None
     named = [use for use in found if use.named and use.how != "peek" and not _undecided(module, use)]
     if not named or any(not _bad(module, use, flavour) for use in named):
@@ -415,13 +512,11 @@ def _bad(module: "Module", use: Use, flavour: str) -> bool:
     if use.collected:
         return use.how in ("discarded", "unused")
     if use.how == "attribute":
-        name = getattr(use.at, "attr", "")
+        name = str(getattr(use.at, "attr", ""))
         return name not in (_FUTURE_NAMES if flavour == "motor" else _COROUTINE_NAMES)
     if use.how == "return":
         return _answers(module, use)
     return use.how in MISUSES
-
-
 
 
 def _answers(module: "Module", use: Use) -> bool:
@@ -431,7 +526,12 @@ def _answers(module: "Module", use: Use) -> bool:
 
 
 def _is_route(context: Context, scope: Scope) -> bool:
-    return context.handler is not None and context.handler.label == "route handler" and context.root is scope and (scope.is_async or context.handler.sync_runs == "threads")
+    return (
+        context.handler is not None
+        and context.handler.label == "route handler"
+        and context.root is scope
+        and (scope.is_async or context.handler.sync_runs == "threads")
+    )
 
 
 def _sync_callbacks(module: "Module") -> set[Scope]:
@@ -483,7 +583,7 @@ class WrongForm:
         while isinstance(inner, ast.Await):
             inner = inner.value
         self.span: Span = module.source.name_span(inner)
-        self.steps = (*origin(owner, module), module.step(node, text))
+        self.steps = (*origin(owner), module.step(node, text))
 
 
 def wrong_forms(module: "Module") -> list[WrongForm]:
@@ -501,14 +601,28 @@ def wrong_forms(module: "Module") -> list[WrongForm]:
         if isinstance(loop, ast.AsyncFor):
             found.extend(_async_iterated(module, loop.iter, loop))
         elif isinstance(loop, COMPREHENSIONS):
-            for generator in loop.generators:  # type: ignore[attr-defined]
+            for generator in loop.generators:
                 if generator.is_async:
                     found.extend(_async_iterated(module, generator.iter, generator))
-    return found
+    return [form for form in found if not expects_error(module, form.node)]
 
 
 def _matters(module: "Module", node: ast.expr) -> bool:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.startswith("__"):
+        return False  # x.__aenter__() written out
     return node in module.index.parents and not isinstance(node, (ast.Constant, ast.Await, ast.JoinedStr))
+
+
+_RAISES = frozenset(("raises", "assertRaises", "assertRaisesRegex", "assertRaisesRegexp"))
+
+
+def expects_error(module: "Module", node: ast.AST) -> bool:
+    """Whether a test asserts that an error is raised here: ``pytest.raises``, ``assertRaises``."""
+    return any(
+        isinstance(item.context_expr, ast.Call) and last_name(item.context_expr.func) in _RAISES
+        for block, entered in enclosing_with(module, node)
+        for item in block.items[:entered]
+    )
 
 
 def _awaited(module: "Module", node: ast.expr, at: ast.AST) -> list[WrongForm]:
@@ -534,7 +648,7 @@ def _awaited(module: "Module", node: ast.expr, at: ast.AST) -> list[WrongForm]:
         cure = "drop"
         if kind.flavour == "sync" and isinstance(node, ast.Call) and any(isinstance(v, Function) for v in module.values(node.func)):
             cure = "none"
-        return [WrongForm(module, node, at, "await", kind, f"a {class_name(kind.kind)} cannot be awaited", cure)]
+        return [WrongForm(module, node, at, "await", kind, f"{_article(class_name(kind.kind))} cannot be awaited", cure)]
     if kind.flavour == "sync" and kind.family in ("document", "result"):
         return [WrongForm(module, node, at, "await", kind, "the result of a synchronous operation cannot be awaited", "none")]
     return []
@@ -627,7 +741,7 @@ class SyncIteration:
         while isinstance(inner, ast.Await):
             inner = inner.value
         self.span: Span = module.source.name_span(inner)
-        self.steps = (*origin(owner, module), module.step(node, f"a {class_name(owner.kind)} is iterated without async"))
+        self.steps = (*origin(owner), module.step(node, f"a {class_name(owner.kind)} is iterated without async"))
 
 
 def sync_iterations(module: "Module") -> list[SyncIteration]:
@@ -663,7 +777,7 @@ def sync_iterations(module: "Module") -> list[SyncIteration]:
                 unawaited = kind is not None
             if kind is not None and kind.family in CURSORS and kind.flavour != "sync":
                 add(use.node, use.at, "unpack" if use.how == "unpack" else _iteration_name(use.at), kind, unawaited)
-    return sorted(found.values(), key=lambda i: i.span)
+    return sorted((i for i in found.values() if not expects_error(module, i.node)), key=lambda i: i.span)
 
 
 def _iteration_name(at: ast.AST) -> str:

@@ -370,7 +370,7 @@ def _blocks(module: "Module", scope: Scope, depth: int) -> Blocks | None:
 
 
 def _hidden_operations(module: "Module") -> list[Operation]:
-    """Blocking work behind other calls: a ``partial`` of a method, a client whose ``mongodb+srv`` name is looked up when it is built."""
+    """Blocking work behind other calls: a ``partial`` of a method, a client whose ``mongodb+srv`` name is looked up as it is built."""
     from flake8_mongo_threads.semantics.lifecycle import is_kept
 
     found: list[Operation] = []
@@ -379,7 +379,8 @@ def _hidden_operations(module: "Module") -> list[Operation]:
             method = value.target[0]
             found.append(Operation(module, call, scope, method, method.owner, method.name, False))
     for build in module.builds:
-        if build.flavour == "sync" and loop_place(module, build.scope.function) and _looks_up(module, build.call) and not is_kept(module, build):
+        on_loop = build.flavour == "sync" and loop_place(module, build.scope.function)
+        if on_loop and _looks_up(module, build.call) and not is_kept(module, build):
             found.append(Operation(module, build.call, build.scope, None, Driver("client", "sync", None), LOOK_UP, False))
     return found
 

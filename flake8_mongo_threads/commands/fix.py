@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TextIO
 
 from flake8_mongo_threads import selection
+from flake8_mongo_threads.commands.check import jobs_argument, warn_when_nothing_is_selected
 from flake8_mongo_threads.findings import Applicability, Finding
 from flake8_mongo_threads.fixes.files import FileResult, Wish, fix_file
 from flake8_mongo_threads.guard import INTERNAL_ERROR
@@ -42,8 +43,6 @@ def _codes(text: str) -> tuple[str, ...]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    from flake8_mongo_threads.commands.check import jobs_argument
-
     parser.add_argument("paths", nargs="*", metavar="PATH", help="files and folders; - is standard input (default: this folder)")
     parser.add_argument("--unsafe-fixes", action="store_true", help="apply fixes, too, that may change what the program does")
     parser.add_argument("--diff", action="store_true", help="show what would change and write nothing")
@@ -66,8 +65,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fix, write, tell, and return the exit code."""
-    from flake8_mongo_threads.commands.check import warn_when_nothing_is_selected
-
     try:
         chosen = Selection(selection.arguments_for_flake8(arguments))
     except SelectionError as error:

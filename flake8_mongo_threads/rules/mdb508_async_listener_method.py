@@ -1,0 +1,71 @@
+"""MDB508: an async def event listener method."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from flake8_mongo_threads.findings import Finding
+from flake8_mongo_threads.rules.base import Example, Rule
+from flake8_mongo_threads.semantics.listeners import ListenerMethod
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
+
+RULE = Rule(
+    code="MDB508",
+    name="async-listener-method",
+    summary="A method of an event listener is 'async def': the driver calls it and never awaits it.",
+    why=(
+        "PyMongo, PyMongo Async and Motor call listeners as plain functions. An async def only makes a coroutine there: its body never "
+        "runs, and the one trace is 'RuntimeWarning: coroutine was never awaited'."
+    ),
+    examples=(
+        Example(
+            bad=(
+                "from pymongo import monitoring\n"
+                "\n"
+                "\n"
+                "class Metrics(monitoring.CommandListener):\n"
+                "    async def started(self, event):  # expect: MDB508\n"
+                "        print(event.command_name)\n"
+                "\n"
+                "    def succeeded(self, event):\n"
+                "        pass\n"
+                "\n"
+                "    def failed(self, event):\n"
+                "        pass\n"
+            ),
+            good=(
+                "import asyncio\n"
+                "\n"
+                "from pymongo import monitoring\n"
+                "\n"
+                "\n"
+                "class Metrics(monitoring.CommandListener):\n"
+                "    def __init__(self, loop, queue):\n"
+                "        self.loop, self.queue = loop, queue\n"
+                "\n"
+                "    def started(self, event):\n"
+                "        asyncio.run_coroutine_threadsafe(self.queue.put(event), self.loop)\n"
+                "\n"
+                "    def succeeded(self, event):\n"
+                "        pass\n"
+                "\n"
+                "    def failed(self, event):\n"
+                "        pass\n"
+            ),
+        ),
+    ),
+    known_limits=("A decorated method is not reported: the decorator may make a plain function of it.",),
+    references=("https://pymongo.readthedocs.io/en/stable/api/pymongo/monitoring.html",),
+)
+
+
+@RULE.on(ListenerMethod)
+def check(module: "Module", fact: ListenerMethod) -> Iterator[Finding]:
+    """Report the name of the method."""
+    if fact.scope.is_async and not fact.scope.decorators:
+        text = (
+            f"listener method '{fact.shown}' is 'async def', the driver calls it and never awaits it: "
+            "make it a plain def and hand the work over"
+        )
+        yield RULE.finding(module, fact.span, text, fact.steps)
