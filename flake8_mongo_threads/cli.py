@@ -37,6 +37,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("check", "report misuse in files and folders, as flake8 would", "flake8_mongo_threads.commands.check"),
     Command("rules", "list all rules", "flake8_mongo_threads.commands.rules"),
+    Command("fix", "apply the fixes of what check reports", "flake8_mongo_threads.commands.fix"),
     Command("explain", "tell what a rule reports, why, and what to do", "flake8_mongo_threads.commands.explain"),
 )
 

@@ -76,6 +76,7 @@ def _executor(prefix: str, where: str) -> dict[str, Launcher]:
 
 LAUNCHERS: dict[str, Launcher] = {
     "threading.Thread": Launcher(THREAD, 1, "target", TUPLE, False, 3),
+    "threading.Thread().__init__": Launcher(THREAD, 1, "target", TUPLE, False, 3),
     "threading.Timer": Launcher(THREAD, 1, "function", TUPLE, False, 2, "timer thread"),
     "_thread.start_new_thread": Launcher(THREAD, 0, "function", TUPLE, False, 1),
     "thread.start_new_thread": Launcher(THREAD, 0, "function", TUPLE, False, 1),

@@ -3,10 +3,11 @@
 import ast
 from typing import TYPE_CHECKING
 
-from flake8_mongo_threads.edits import Anchor, Edit, ImportRequest, MakeAsync, ReplaceExpr
+from flake8_mongo_threads.edits import Anchor, Edit, ImportRequest, MakeAsync, ReplaceExpr, SetKeyword, SpliceCall
 from flake8_mongo_threads.findings import Applicability, Fix
 from flake8_mongo_threads.semantics.awaiting import can_await
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS
+from flake8_mongo_threads.semantics.spawns import Work
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, has_star
 from flake8_mongo_threads.semantics.values import External
 
 if TYPE_CHECKING:
@@ -65,3 +66,43 @@ def make_async(module: "Module", at: ast.AST, asynchronous: bool = True) -> Edit
         if isinstance(owner, COMPREHENSIONS) and not isinstance(owner, ast.GeneratorExp):
             return MakeAsync(anchor(module, owner), owner.generators.index(at), asynchronous)
     return None
+
+
+_TAKES_KEYWORDS = frozenset(("submit", "to_thread", "run_in_threadpool", "add_task", "enqueue", "spawn", "start_soon"))
+
+
+def separate(module: "Module", work: Work, call: ast.Call) -> Fix | None:
+    """``submit(f(a))`` becomes ``submit(f, a)`` and ``Thread(target=f(a))`` becomes ``Thread(target=f, args=(a,))``.
+
+    None where arguments cannot be told apart (stars), or where the launcher is given arguments already.
+    """
+    if has_star(call) or has_star(work.call):
+        return None
+    title = "Pass the function and its arguments"
+    name = work.path.rpartition(".")[2]
+    if work.launcher.passing == "rest":
+        if work.arguments or call not in work.call.args:
+            return None
+        if not call.keywords or name in _TAKES_KEYWORDS:
+            return Fix(title, Applicability.SAFE, (SpliceCall(anchor(module, call)),))
+        edit = ReplaceExpr(anchor(module, call), "partial({0}, {1*})", (anchor(module, call.func), anchor(module, call)))
+        return Fix(title, Applicability.SAFE, (edit,), (ImportRequest("functools", "partial"),))
+    if work.launcher.passing != "tuple" or work.arguments:
+        return None
+    edits: list[Edit] = [replace(module, call, "{0}", call.func)]
+    if call.args:
+        texts = [_source(module, arg) for arg in call.args]
+        edits.append(SetKeyword(anchor(module, work.call), work.launcher.args_keyword, f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"))
+    if call.keywords:
+        pairs = ", ".join(f'"{k.arg}": {_source(module, k.value)}' for k in call.keywords)
+        edits.append(SetKeyword(anchor(module, work.call), "kwargs", f"{{{pairs}}}"))
+    return Fix(title, Applicability.SAFE, tuple(edits))
+
+
+def _source(module: "Module", node: ast.expr) -> str:
+    """The text of an expression as it stands in the file."""
+    span = module.source.span(node)
+    lines = module.source.lines[span.line - 1 : span.end_line]
+    if len(lines) == 1:
+        return lines[0][span.col : span.end_col]
+    return lines[0][span.col :] + "".join(lines[1:-1]) + lines[-1][: span.end_col]

@@ -491,11 +491,14 @@ class HandOver:
 
 def fresh_for(module: "Module", value: Driver, work: Work) -> bool:
     """Whether the object is made inside the loop that launches the work, so that each run has its own."""
-    if value.site is None or work.loop is None or value.site.module is not module:
+    if value.site is None or value.site.module is not module:
         return False
+    repeated = {work.loop} if work.loop is not None else set()
+    if isinstance(work.target, COMPREHENSIONS):
+        repeated.add(work.target)
     node: ast.AST | None = value.site.node
     while node is not None:
-        if node is work.loop:
+        if node in repeated:
             return True
         node = module.index.parents.get(node)
     return False
@@ -518,8 +521,10 @@ def hand_overs(module: "Module") -> list[HandOver]:
 
 def _reached(module: "Module", work: Work) -> list[tuple[Driver, str, ast.AST]]:
     found: list[tuple[Driver, str, ast.AST]] = []
+    consumed = work.launcher.passing in (spawners.EACH, spawners.STAR)
     for expression in work.arguments:
-        found.extend((driver, "argument", expression) for driver in _drivers(module, expression))
+        # a cursor given to ``map`` is iterated by the caller: the workers get documents
+        found.extend((driver, "argument", expression) for driver in _drivers(module, expression) if not (consumed and driver.family in CURSORS))
     found.extend(_carried(module, work.target))
     for value in work.targets:
         if isinstance(value, Partial) and value.module is module:
@@ -601,9 +606,11 @@ def captured(function: Function) -> list[tuple[Driver, str, ast.AST]]:
                 how = "global" if _is_global(scope, name) else "closure"
                 found.append((driver, how, node))
             break
-    positional = scope.positional
-    if scope.cls is not None and positional:
-        receiver = positional[0].arg
+    owner = scope
+    while owner.cls is None and owner.parent is not None and owner.parent.kind != "module":
+        owner = owner.parent  # a lambda or closure inside a method reads the method's self
+    if owner.cls is not None and owner.positional:
+        receiver = owner.positional[0].arg
         seen: set[str] = set()
         for node in index.name_loads.get(receiver, ()):
             parent = index.parents.get(node)

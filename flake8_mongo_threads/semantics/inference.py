@@ -790,6 +790,8 @@ class Inference:
         for home, cls in order:
             if name in cls.bindings:
                 return self._class_binding(home, cls, name, value.receiver, node, module)
+        if name == "__new__":
+            return (External("builtins.object.__new__"),)
         kind = self.driver_base(value.cls)
         if kind is not None and isinstance(value.receiver, Instance):
             return self.member(Driver(kind[0], kind[1], value.receiver.site), name, node, module)
@@ -2046,6 +2048,14 @@ def _class_constructor(self: Inference, module: "Module", call: ast.Call, path: 
     return union(*((v.cls,) if isinstance(v, Instance) else UNKNOWN_ONLY for v in self.values(module, call.args[0])))
 
 
+def _allocate(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    """``object.__new__(cls)``: an object of the class."""
+    del path
+    if not call.args:
+        return UNKNOWN_ONLY
+    return union(*((Instance(v, Site(module, call)),) if isinstance(v, Class) else UNKNOWN_ONLY for v in self.values(module, call.args[0])))
+
+
 _EXTERNAL_CALLS: dict[str, Callable[[Inference, "Module", ast.Call, str], Values]] = {
     "functools.partial": _partial,
     "functools.partialmethod": _partial,
@@ -2083,6 +2093,7 @@ _EXTERNAL_CALLS: dict[str, Callable[[Inference, "Module", ast.Call, str], Values
     "functools.cache": _cached,
     "fastapi.Depends": _dependency_lookup,
     "builtins.type": _class_constructor,
+    "builtins.object.__new__": _allocate,
 }
 
 _HANDLERS: dict[type, Callable[[Inference, "Module", ast.AST, Scope], Values]] = {

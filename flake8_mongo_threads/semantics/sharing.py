@@ -10,7 +10,7 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, single_worker
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, last_name, path_key
-from flake8_mongo_threads.semantics.values import Driver, External, Function
+from flake8_mongo_threads.semantics.values import Driver, External, Function, Method
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -46,12 +46,12 @@ class Shared:
 
 
 def shared_objects(module: "Module") -> list[Shared]:
-    """Every object that is not safe to share and that several workers get, one fact an object."""
+    """Every object that is not safe to share and that several workers get, one fact an object and launching function."""
     found: list[Shared] = []
     groups: dict[object, list[HandOver]] = {}
     for hand_over in module.facts(HandOver):
-        if hand_over.value.family in NOT_SHAREABLE and not _owned_by_worker(hand_over):
-            groups.setdefault(hand_over.value.key(), []).append(hand_over)
+        if hand_over.value.family in NOT_SHAREABLE and not _owned_by_worker(hand_over) and not _only_closes(hand_over):
+            groups.setdefault((hand_over.value.key(), id(hand_over.work.scope.function)), []).append(hand_over)
     for hand_overs in groups.values():
         shared = _conflict(module, hand_overs)
         if shared is not None:
@@ -74,6 +74,21 @@ def _owned_by_worker(hand_over: HandOver) -> bool:
                     return True
                 node = site.module.index.parents.get(node)
     return False
+
+
+def _only_closes(hand_over: HandOver) -> bool:
+    """Whether a worker only closes the object: closing a change stream from another thread is how it is stopped."""
+    work = hand_over.work
+    methods = [v for v in work.targets if isinstance(v, Method)]
+    if methods:
+        return all(m.name == "close" for m in methods) and hand_over.how == "bound"
+    uses = [
+        operation.name
+        for function in work.functions
+        for operation in function.module.facts(Operation)
+        if operation.scope.function is function.scope and operation.owner.kind == hand_over.value.kind
+    ]
+    return bool(uses) and all(name == "close" for name in uses)
 
 
 def _conflict(module: "Module", hand_overs: list[HandOver]) -> Shared | None:

@@ -1,0 +1,348 @@
+"""Work handed over wrongly: results instead of callables, futures nobody reads, arguments that are no tuple, one document for all."""
+
+import ast
+from typing import TYPE_CHECKING
+
+from flake8_mongo_threads.concurrency import spawners
+from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.facts import PRODUCERS, blocks, operations_in
+from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.sharing import waits_for_each
+from flake8_mongo_threads.semantics.spawns import Work, flatten
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, argument, constant, keyword, path_key
+from flake8_mongo_threads.semantics.values import NOTHING, Class, Const, Driver, External, Function, Mapping, Method, Partial, known
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
+
+_CALLABLE = (Function, Method, Partial, Class)
+_CARRIERS = frozenset(("submit", "map", "apply_async", "map_async", "imap", "imap_unordered", "starmap_async", "run_in_executor"))
+_INSERTS = frozenset(("insert_one", "insert_many", "insert", "save"))
+_WRITERS = frozenset(("client", "database", "collection"))
+_LISTS = (ast.List, ast.Tuple, ast.Set)
+
+
+# ---------------------------------------------------------------------- a call where a callable belongs
+
+
+class HandedCall:
+    """A launcher that is given the result of a driver operation, or of a function that performs one, as its callable."""
+
+    __slots__ = ("call", "name", "span", "steps", "work")
+
+    def __init__(self, module: "Module", work: Work, call: ast.Call, name: str) -> None:
+        self.work = work
+        self.call = call
+        self.name = name
+        self.span: Span = module.source.name_span(call)
+        self.steps: tuple[Step, ...] = (
+            module.step(call, f"'{name}' runs here, in the caller"),
+            module.step(work.call, "its result is handed over as the callable"),
+        )
+
+
+def handed_calls(module: "Module") -> list[HandedCall]:
+    """Calls that stand where a launcher takes a callable and that perform driver I/O at once."""
+    found: list[HandedCall] = []
+    for work in module.calls.works:
+        target = work.target
+        if work.launcher.passing == spawners.COROUTINE or work.where == spawners.RUN or not isinstance(target, ast.Call):
+            continue
+        name = _performs(module, target)
+        if name:
+            found.append(HandedCall(module, work, target, name))
+    return found
+
+
+def _performs(module: "Module", call: ast.Call) -> str:
+    """The name of the operation or helper that a call runs, when what it gives is certainly not a callable."""
+    method = module.inference.method(module, call.func)
+    if method is not None:
+        return method.name if method.member.io or method.member.coroutine or method.member.result in ("cursor", "command-cursor") else ""
+    functions = [v for v in module.values(call.func) if isinstance(v, Function)]
+    if len(functions) != 1 or functions[0].scope.yields or functions[0].scope.is_async:
+        return ""
+    function = functions[0]
+    if blocks(function) is None:
+        return ""
+    given = known(module.values(call))
+    if any(isinstance(v, (*_CALLABLE, External)) for v in given):
+        return ""
+    if function.scope.returns and not all(isinstance(v, (Driver, Const, Mapping)) or v is NOTHING for v in given):
+        return ""
+    return function.scope.name
+
+
+# ---------------------------------------------------------------------- results nobody reads
+
+
+class Discarded:
+    """A driver write handed to an executor whose future, or whose lazy ``map``, nobody looks at."""
+
+    __slots__ = ("method", "span", "steps", "work")
+
+    def __init__(self, module: "Module", work: Work, method: Method) -> None:
+        self.work = work
+        self.method = method
+        self.span: Span = module.source.name_span(work.call)
+        self.steps: tuple[Step, ...] = (
+            module.step(work.target, f"'{method.name}' is handed over here"),
+            module.step(work.call, "nobody reads the result: an error is lost"),
+        )
+
+
+def discarded(module: "Module") -> list[Discarded]:
+    """Driver writes submitted to a thread pool whose result is thrown away."""
+    found: list[Discarded] = []
+    for work in module.calls.works:
+        if work.where != spawners.THREAD or work.launcher.joined or work.path.rpartition(".")[2] not in _CARRIERS or not _unread(module, work):
+            continue
+        if keyword(work.call, "error_callback") is not None or keyword(work.call, "callback") is not None:
+            continue
+        method = written(work)
+        if method is not None and not unacknowledged(method.owner):
+            found.append(Discarded(module, work, method))
+    return found
+
+
+def _unread(module: "Module", work: Work) -> bool:
+    parent = module.index.parents.get(work.call)
+    if isinstance(parent, ast.Expr):
+        return True
+    if isinstance(parent, (ast.ListComp, ast.SetComp)) and parent.elt is work.call:
+        return isinstance(module.index.parents.get(parent), ast.Expr)
+    return False
+
+
+def written(work: Work) -> Method | None:
+    """The driver write that a launcher is given directly, through partial, or as the whole body of a lambda."""
+    candidates: list[Method] = []
+    for value in flatten(work.targets):
+        if isinstance(value, Method):
+            candidates.append(value)
+        elif isinstance(value, Function) and value.scope.kind == "lambda":
+            body = value.scope.node.body  # type: ignore[attr-defined]
+            if isinstance(body, ast.Call):
+                method = value.module.inference.method(value.module, body.func)
+                if method is not None:
+                    candidates.append(method)
+        else:
+            return None
+    if not candidates or not all(m.member.write and m.owner.flavour == "sync" and m.owner.family in _WRITERS for m in candidates):
+        return None
+    return candidates[0]
+
+
+def unacknowledged(owner: Driver) -> bool:
+    """Whether a collection, or what it was made from, is configured with ``w=0``: then there is no error to lose."""
+    current: Driver | None = owner
+    for _ in range(6):
+        if current is None or current.site is None:
+            return False
+        node = current.site.node
+        if isinstance(node, ast.Call):
+            concern = keyword(node, "write_concern")
+            if isinstance(concern, ast.Call) and (constant(argument(concern, 0, "w")) == 0):
+                return True
+            if constant(keyword(node, "w")) == 0:
+                return True
+        current = current.parent
+    return False
+
+
+# ---------------------------------------------------------------------- args that are no tuple
+
+
+class LooseArguments:
+    """``args=(doc)``: not a tuple, so that the keys of the document (or the letters of the text) become the arguments."""
+
+    __slots__ = ("given", "span", "steps", "text", "work")
+
+    def __init__(self, module: "Module", work: Work, given: ast.expr, text: str) -> None:
+        self.work = work
+        self.given = given
+        self.text = text
+        """What stands there: a document or a text."""
+        self.span: Span = module.source.span(given)
+        self.steps: tuple[Step, ...] = (module.step(given, f"{text} where a tuple of arguments belongs"),)
+
+
+def loose_arguments(module: "Module") -> list[LooseArguments]:
+    """Documents and texts given as the tuple of arguments of work that has to do with the driver."""
+    found: list[LooseArguments] = []
+    for work in module.calls.works:
+        if work.launcher.passing != spawners.TUPLE:
+            continue
+        given = argument(work.call, work.launcher.args_index, work.launcher.args_keyword)
+        if given is None or isinstance(given, (*_LISTS, ast.Starred)):
+            continue
+        text = _loose(module, given)
+        if text and any(isinstance(v, Method) or (isinstance(v, Function) and blocks(v) is not None) for v in flatten(work.targets)):
+            found.append(LooseArguments(module, work, given, text))
+    return found
+
+
+def _loose(module: "Module", given: ast.expr) -> str:
+    if isinstance(given, ast.Dict):
+        return "a document"
+    if isinstance(given, ast.JoinedStr):
+        return "a text"
+    values = known(module.values(given))
+    if not values:
+        return ""
+    if all(isinstance(v, Mapping) or (isinstance(v, Driver) and v.family == "document") for v in values):
+        return "a document"
+    if all(isinstance(v, Const) and isinstance(v.value, str) for v in values):
+        return "a text"
+    return ""
+
+
+# ---------------------------------------------------------------------- one document for several inserts
+
+
+class SharedDocument:
+    """One mutable document that several concurrent operations insert: the driver writes ``_id`` into it."""
+
+    __slots__ = ("document", "span", "steps", "work")
+
+    def __init__(self, module: "Module", work: Work, document: ast.expr, made: Step) -> None:
+        self.work = work
+        self.document = document
+        self.span: Span = module.source.name_span(work.call)
+        self.steps: tuple[Step, ...] = (made, module.step(work.call, "several operations insert it at the same time"))
+
+
+def shared_documents(module: "Module") -> list[SharedDocument]:
+    """Documents made once and inserted by work that runs several times at once."""
+    found: list[SharedDocument] = []
+    seen: dict[tuple[ast.Call, str], int] = {}
+    for work in module.calls.works:
+        if work.where in (spawners.PROCESS, spawners.RUN, spawners.SIGNAL, spawners.FINALIZER, spawners.EXIT, spawners.CALLBACK):
+            continue
+        if waits_for_each(module, work):
+            continue
+        for home, document in _inserted(module, work):
+            made = _made_once(home, document, work if home is module else None)
+            if made is None:
+                continue
+            key = (work.call, f"{made.path}:{made.line}:{made.col}")
+            seen[key] = seen.get(key, 0) + 1
+            if work.many or seen[key] == 2:
+                found.append(SharedDocument(module, work, document, made))
+                break
+    return found
+
+
+def _inserted(module: "Module", work: Work) -> list[tuple["Module", ast.expr]]:
+    """The expressions that work inserts as documents, as seen where the work is launched or inside the function it runs."""
+    found: list[tuple[Module, ast.expr]] = []
+    if work.launcher.passing == spawners.COROUTINE:
+        for call in _calls(work.target):
+            method = module.inference.method(module, call.func)
+            if method is not None and method.name in _INSERTS and call.args:
+                found.append((module, call.args[0]))
+                continue
+            for function in (v for v in module.values(call.func) if isinstance(v, Function)):
+                found.extend(_by_function(module, function, call))
+        return found
+    for value in flatten(work.targets):
+        if isinstance(value, Method) and value.name in _INSERTS and work.launcher.passing in (spawners.REST, spawners.TUPLE) and work.arguments:
+            found.append((module, work.arguments[0]))
+        elif isinstance(value, Function):
+            found.extend(_by_function(module, value, None, work))
+    return found
+
+
+def _calls(node: ast.AST) -> list[ast.Call]:
+    pending = [node]
+    found: list[ast.Call] = []
+    while pending:
+        current = pending.pop(0)
+        if isinstance(current, ast.Call):
+            found.append(current)
+        elif isinstance(current, COMPREHENSIONS) and not isinstance(current, ast.DictComp):
+            pending.append(current.elt)
+        elif isinstance(current, _LISTS):
+            pending.extend(current.elts)
+        elif isinstance(current, ast.Starred):
+            pending.append(current.value)
+    return found
+
+
+def _by_function(
+    module: "Module", function: Function, call: ast.Call | None, work: Work | None = None
+) -> list[tuple["Module", ast.expr]]:
+    """What a function inserts: a parameter (then what it is given), a closure variable or an attribute of ``self``."""
+    found: list[tuple[Module, ast.expr]] = []
+    home, scope = function.module, function.scope
+    for operation in operations_in(home, scope):
+        if operation.name not in _INSERTS or operation.call is None or not operation.call.args:
+            continue
+        document = operation.call.args[0]
+        if isinstance(document, ast.Name):
+            given = _parameter_source(module, scope, document, function, call, work)
+            if given is not None:
+                found.append((module, given))
+            elif not _own(scope, document.id):
+                found.append((home, document))
+        elif isinstance(document, ast.Attribute) and isinstance(document.value, ast.Name) and document.value.id == "self":
+            found.append((home, document))
+    return found
+
+
+def _own(scope: Scope, name: str) -> bool:
+    return name in scope.bindings and name not in scope.globals and name not in scope.nonlocals
+
+
+def _parameter_source(
+    module: "Module", scope: Scope, document: ast.Name, function: Function, call: ast.Call | None, work: Work | None
+) -> ast.expr | None:
+    arg = next((p for p in scope.positional if p.arg == document.id), None)
+    if arg is None or len(scope.bindings.get(document.id, ())) != 1:
+        return None
+    bound = scope.cls is not None and function.receiver is not None
+    position = scope.positional.index(arg) - (1 if bound else 0)
+    if call is not None:
+        return module.inference.argument_for(call, scope, arg, skip_first=bound)
+    if work is None or work.launcher.passing not in (spawners.REST, spawners.TUPLE):
+        return None
+    named = keyword(work.call, document.id) if work.launcher.passing == spawners.REST else None
+    if named is not None:
+        return named
+    return work.arguments[position] if 0 <= position < len(work.arguments) else None
+
+
+def _made_once(module: "Module", document: ast.expr, work: Work | None) -> Step | None:
+    """Where a document that outlives one run of the work is made, or None when each run has its own or nothing is known."""
+    if not isinstance(document, (ast.Name, ast.Attribute)):
+        return None
+    values = known(module.values(document))
+    if len(values) != 1 or not isinstance(values[0], Mapping) or values[0].site is None:
+        return None
+    site = values[0].site
+    if isinstance(site.node, ast.DictComp) or (isinstance(site.node, ast.Subscript)):
+        return None
+    if isinstance(document, ast.Name):
+        scope = module.index.scope(document)
+        current: Scope | None = scope
+        while current is not None and document.id not in current.bindings:
+            current = current.parent
+        if current is None:
+            return None
+        if any(b.how not in ("assign", "ann") for b in current.bindings[document.id]):
+            return None
+        if work is not None and work.loop is not None:
+            node: ast.AST | None = site.node
+            while node is not None:
+                if node is work.loop:
+                    return None
+                node = site.module.index.parents.get(node)
+    elif path_key(document) == "":
+        return None
+    return site.step("the document is made here, once")
+
+
+PRODUCERS[HandedCall] = handed_calls
+PRODUCERS[Discarded] = discarded
+PRODUCERS[LooseArguments] = loose_arguments
+PRODUCERS[SharedDocument] = shared_documents
