@@ -1,0 +1,419 @@
+"""What processes get: objects that would have to be pickled, and clients that a fork copies from the parent."""
+
+import ast
+from typing import TYPE_CHECKING
+
+from flake8_mongo_threads.concurrency import spawners
+from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.contexts import Context
+from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, operations_in
+from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.spawns import Work
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, argument, constant, ends, keyword
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Site
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
+
+UNPICKLABLE = frozenset(
+    (
+        "client", "database", "collection", "cursor", "command-cursor", "raw-cursor", "change-stream", "session", "gridfs-bucket", "gridfs", "grid-in", "grid-out",
+        "client-encryption",
+    )
+)  # fmt: skip
+
+MAX_DEPTH = 5
+
+
+# ---------------------------------------------------------------------- objects sent to a process
+
+
+class SentToProcess:
+    """A driver object that work on another process receives as an argument, bound method or closure."""
+
+    __slots__ = ("how", "span", "steps", "value", "work")
+
+    def __init__(self, module: "Module", work: Work, value: Driver, how: str, node: ast.AST) -> None:
+        self.work = work
+        self.value = value
+        self.how = how
+        place = node if how == "argument" and node in module.index.parents else work.target
+        self.span: Span = module.source.span(place)
+        steps = [value.site.step(f"the {value.family} is made here")] if value.site is not None else []
+        self.steps: tuple[Step, ...] = (*steps, module.step(work.call, "handed to another process here"))
+
+
+def sent_to_processes(module: "Module") -> list[SentToProcess]:
+    """Driver objects handed to processes, the first one of each launch."""
+    found: list[SentToProcess] = []
+    seen: set[int] = set()
+    for hand_over in module.facts(HandOver):
+        work = hand_over.work
+        if work.where != spawners.PROCESS or id(work) in seen or hand_over.value.family not in UNPICKLABLE or work.path == "os.register_at_fork":
+            continue
+        if hand_over.how == "global" or not _travels(module, hand_over):
+            continue
+        seen.add(id(work))
+        found.append(SentToProcess(module, work, hand_over.value, hand_over.how, hand_over.node))
+    return found
+
+
+def _travels(module: "Module", hand_over: HandOver) -> bool:
+    """Whether the object really goes along with the callable: not when its class leaves it out of its pickled state."""
+    work = hand_over.work
+    if hand_over.how == "closure":
+        return not any(f.scope.kind == "module" for f in work.functions) and _outside(hand_over)
+    if hand_over.how != "self":
+        return True
+    for function in work.functions:
+        receiver = function.receiver
+        if not isinstance(receiver, Instance):
+            return False
+        for _, cls in module.inference.resolution_order(receiver.cls):
+            if any(name in cls.bindings for name in ("__getstate__", "__reduce__", "__reduce_ex__")):
+                return False
+        if function.scope.cls is None or any(d in ("builtins.staticmethod", "builtins.classmethod") for d in module.inference.decorators(function.module, function.scope)):
+            return False
+    return bool(work.functions)
+
+
+def _outside(hand_over: HandOver) -> bool:
+    site = hand_over.value.site
+    if site is None:
+        return True
+    for function in hand_over.work.functions:
+        node: ast.AST | None = site.node
+        while node is not None and site.module is function.module:
+            if node is function.scope.node:
+                return False
+            node = site.module.index.parents.get(node)
+    return True
+
+
+# ---------------------------------------------------------------------- clients that a fork copies
+
+
+class ForkedUse:
+    """The use, in a forked child, of a client that the parent opened."""
+
+    __slots__ = ("name", "span", "steps", "text", "value")
+
+    def __init__(self, module: "Module", node: ast.AST, value: Driver, name: str, text: str, steps: tuple[Step, ...]) -> None:
+        self.value = value
+        self.name = name
+        self.text = text
+        """What makes the code run in a child, for a message."""
+        self.steps = steps
+        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+
+
+def forked_uses(module: "Module") -> list[ForkedUse]:
+    """The first use of each inherited client in every function that runs in a forked child."""
+    found: list[ForkedUse] = []
+    seen: set[tuple[int, object]] = set()
+    spawn = _spawns_only(module)
+
+    def add(node: ast.AST, scope: Scope, client: Driver, name: str, text: str, steps: tuple[Step, ...]) -> None:
+        key = (id(scope), client.key())
+        if key not in seen:
+            seen.add(key)
+            found.append(ForkedUse(module, node, client, name, text, steps))
+
+    for scope, contexts in module.contexts.of.items():
+        context = next((c for c in contexts if _forks(module, c, spawn)), None)
+        if context is None:
+            continue
+        for operation in module.facts(Operation):
+            if operation.scope.function is not scope or operation.name in ("close",):
+                continue
+            client = inherited(module, operation, scope, context)
+            if client is not None:
+                add(operation.node, scope, client, operation.name, context.text, _steps(module, client, context, operation))
+    for region, text, start in _fork_regions(module):
+        for operation in _operations_below(module, region):
+            client = _before(module, operation, start)
+            if client is not None:
+                step = module.step(start, text)
+                origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
+                add(operation.node, operation.scope.function, client, operation.name, text, (*origin, step, module.step(operation.node, "it is used in the child")))
+    found.extend(_elsewhere(module, spawn))
+    return found
+
+
+def _steps(module: "Module", client: Driver, context: Context, operation: Operation) -> tuple[Step, ...]:
+    origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
+    return (*origin, *context.steps, module.step(operation.node, "it is used in the child"))
+
+
+def _forks(module: "Module", context: Context, spawn: bool) -> bool:
+    if context.where == spawners.PROCESS:
+        if context.work is not None and (context.work.launcher.label == "RQ job" or context.work.path == "os.register_at_fork"):
+            return False
+        return not spawn and not (context.work is not None and starts_by_spawn(module, context.work))
+    return context.handler is not None and context.handler.label == "Celery task" and not module.project.mentions("worker_pool", "--pool=solo", "-P solo", "-P threads", "--pool=threads", "-P gevent")
+
+
+def _spawns_only(module: "Module") -> bool:
+    """Whether the file sets a start method that does not copy the parent: spawn or forkserver."""
+    for call, _, value in module.calls.constructions:
+        if isinstance(value, External) and value.path == "multiprocessing.set_start_method" and constant(argument(call, 0, "method")) in ("spawn", "forkserver"):
+            return True
+    return False
+
+
+def starts_by_spawn(module: "Module", work: Work) -> bool:
+    """Whether the process of some work is started by spawn or forkserver, told by its context object."""
+    func = work.call.func
+    if isinstance(func, ast.Attribute) and _other_method(module, func.value):
+        return True
+    pool = work.pool
+    candidates = [work.call]
+    if isinstance(pool, External) and pool.site is not None and isinstance(pool.site.node, ast.Call):
+        made = pool.site.node
+        candidates.append(made)
+        if isinstance(made.func, ast.Attribute) and _other_method(pool.site.module, made.func.value):
+            return True
+    for call in candidates:
+        context = keyword(call, "mp_context")
+        if context is not None and _other_method(module, context):
+            return True
+    return work.path.startswith("loky.") or work.path == "joblib.Parallel"
+
+
+def _other_method(module: "Module", expression: ast.AST) -> bool:
+    for value in module.values(expression):
+        if isinstance(value, External) and value.site is not None and isinstance(value.site.node, ast.Call) and value.path.endswith("get_context()"):
+            if constant(argument(value.site.node, 0, "method")) in ("spawn", "forkserver"):
+                return True
+    return False
+
+
+def inherited(module: "Module", operation: Operation, scope: Scope, context: Context) -> Driver | None:
+    """The client that an operation in a child uses although the parent opened it, or None."""
+    client = operation.owner.root("client")
+    if client is None or client.site is None:
+        return None
+    site = client.site
+    home = site.module.index.scope(site.node).function
+    at_import = home.kind in ("module", "class")
+    in_constructor = (
+        home.cls is not None and home.name == "__init__" and scope.cls is not None and scope.name == "run" and context.work is None and _same_class(module, scope, home)
+    )
+    if not at_import and not in_constructor:
+        return None
+    if _rebound_in_child(module, operation) or _unopened(module, site, context):
+        return None
+    return client
+
+
+def _same_class(module: "Module", scope: Scope, home: Scope) -> bool:
+    if scope.cls is None or home.cls is None:
+        return False
+    return any(cls is home.cls for _, cls in module.inference.resolution_order(Class(module, scope.cls)))
+
+
+def _rebound_in_child(module: "Module", operation: Operation) -> bool:
+    """Whether the global that holds the client is assigned by a function as well: an initializer or a lazy getter."""
+    node: ast.AST = operation.node
+    while isinstance(node, (ast.Call, ast.Attribute, ast.Subscript)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    if not isinstance(node, ast.Name):
+        return False
+    for binding in module.index.module_scope.bindings.get(node.id, ()):
+        if binding.scope.function.kind != "module" and binding.how != "def":
+            return True
+    return False
+
+
+def _unopened(module: "Module", site: Site, context: Context) -> bool:
+    """A client made with ``connect=False`` opens nothing until its first operation: only one before the fork matters."""
+    if not (isinstance(site.node, ast.Call) and constant(keyword(site.node, "connect")) is False and keyword(site.node, "connect") is not None):
+        return False
+    launch = context.work
+    for operation in module.facts(Operation):
+        used = operation.owner.root("client")
+        if used is None or used.site is None or used.site.node is not site.node or not operation.io:
+            continue
+        function = operation.scope.function
+        if function.kind == "module":
+            return False
+        if launch is not None and function is launch.scope.function and operation.node.lineno < launch.call.lineno:  # type: ignore[attr-defined]
+            return False
+    return True
+
+
+Region = tuple[list[ast.stmt], str, ast.AST]
+
+
+def _fork_regions(module: "Module") -> list[Region]:
+    """Statements that only a forked child runs: branches on ``os.fork()``, the body of a daemon context, what follows
+    ``fork_processes``."""
+    found: list[Region] = []
+    index = module.index
+    for call, scope, value in module.calls.constructions:
+        if not isinstance(value, External):
+            continue
+        line = call.lineno
+        if value.path in ("os.fork", "os.forkpty", "pty.fork"):
+            found.extend((body, f"the child forked at line {line}", call) for body in _child_branches(module, call, scope))
+        elif value.path == "tornado.process.fork_processes":
+            statement = index.statement(call)
+            if statement in index.place:
+                owner, field, position = index.place[statement]
+                found.append((getattr(owner, field)[position + 1 :], f"the processes forked at line {line}", call))
+        elif value.path in ("daemon.DaemonContext", "daemon.daemon.DaemonContext"):
+            for node, _ in index.withs:
+                if any(item.context_expr is call or _is_context(module, item.context_expr, call) for item in node.items):
+                    found.append((node.body, f"the daemon process forked at line {node.lineno}", node))
+    return found
+
+
+def _is_context(module: "Module", expression: ast.AST, call: ast.Call) -> bool:
+    return any(isinstance(v, External) and v.site is not None and v.site.node is call for v in module.values(expression))
+
+
+def _child_branches(module: "Module", call: ast.Call, scope: Scope) -> list[list[ast.stmt]]:
+    index = module.index
+    statement = index.statement(call)
+    names: set[str] = set()
+    if isinstance(statement, ast.Assign):
+        for target in statement.targets:
+            names.update(n.id for n in (target.elts if isinstance(target, ast.Tuple) else [target]) if isinstance(n, ast.Name))
+    found: list[list[ast.stmt]] = []
+    for test, where in index.tests:
+        owner = index.parents.get(test)
+        if where.function is not scope.function or not isinstance(owner, ast.If) or owner.test is not test:
+            continue
+        verdict = _tests_child(test, call, names)
+        if verdict is None:
+            continue
+        if verdict:
+            found.append(owner.body)
+        else:
+            if owner.orelse:
+                found.append(owner.orelse)
+            if ends(owner.body) and owner in index.place:
+                holder, field, position = index.place[owner]
+                found.append(getattr(holder, field)[position + 1 :])
+    return found
+
+
+def _tests_child(test: ast.expr, call: ast.Call, names: set[str]) -> bool | None:
+    """True when a test is true in the child, False when it is true in the parent, None when it is about something else."""
+
+    def is_pid(node: ast.expr) -> bool:
+        return node is call or (isinstance(node, ast.Name) and node.id in names) or (isinstance(node, ast.NamedExpr) and node.value is call)
+
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) and is_pid(test.operand):
+        return True
+    if is_pid(test):
+        return False
+    if isinstance(test, ast.Compare) and len(test.ops) == 1:
+        left, right, operator = test.left, test.comparators[0], test.ops[0]
+        if is_pid(right) and constant(left) == 0:
+            left, right = right, left
+        if is_pid(left) and constant(right) == 0:
+            if isinstance(operator, ast.Eq):
+                return True
+            if isinstance(operator, (ast.NotEq, ast.Gt)):
+                return False
+    return None
+
+
+def _operations_below(module: "Module", statements: list[ast.stmt]) -> list[Operation]:
+    """The operations in some statements, and those of the functions of this file that they call."""
+    inside = set(map(id, statements))
+
+    def below(node: ast.AST) -> bool:
+        current: ast.AST | None = node
+        while current is not None:
+            if id(current) in inside:
+                return True
+            if isinstance(current, (*FUNCTIONS, ast.Lambda)):
+                return False
+            current = module.index.parents.get(current)
+        return False
+
+    found = [o for o in module.facts(Operation) if below(o.node)]
+    pending = [e for edges in module.calls.edges.values() for e in edges if e.target.module is module and below(e.node)]
+    seen: set[Scope] = set()
+    for _ in range(32):
+        if not pending:
+            break
+        edge = pending.pop(0)
+        if edge.target.scope in seen:
+            continue
+        seen.add(edge.target.scope)
+        found.extend(operations_in(module, edge.target.scope))
+        pending.extend(e for e in module.calls.inside(edge.target.scope) if e.target.module is module)
+    return found
+
+
+def _before(module: "Module", operation: Operation, start: ast.AST) -> Driver | None:
+    """The client of an operation when it was made before the fork: at import, or earlier in the same function."""
+    client = operation.owner.root("client")
+    if client is None or client.site is None or operation.name == "close":
+        return None
+    site = client.site
+    home = site.module.index.scope(site.node).function
+    line = getattr(start, "lineno", 0)
+    here = module.index.scope(start).function
+    early = site.module is module and home is here and getattr(site.node, "lineno", 0) < line
+    if home.kind not in ("module", "class") and not early:
+        return None
+    if home.kind == "module" and site.module is module and here.kind == "module" and getattr(site.node, "lineno", 0) > line:
+        return None
+    if isinstance(site.node, ast.Call) and keyword(site.node, "connect") is not None and constant(keyword(site.node, "connect")) is False:
+        used = [o for o in module.facts(Operation) if o.io and o.node.lineno < line and _same_client(o, client) and o.scope.function in (here, module.index.module_scope)]  # type: ignore[attr-defined]
+        return client if used else None
+    return client
+
+
+def _same_client(operation: Operation, client: Driver) -> bool:
+    other = operation.owner.root("client")
+    return other is not None and other.key() == client.key()
+
+
+def _elsewhere(module: "Module", spawn: bool) -> list[ForkedUse]:
+    """Work on a process whose function stands in another module and uses a client that was opened at import."""
+    found: list[ForkedUse] = []
+    if spawn:
+        return found
+    for work in module.calls.works:
+        if work.where != spawners.PROCESS or work.launcher.label == "RQ job" or work.path == "os.register_at_fork" or starts_by_spawn(module, work):
+            continue
+        for function in work.functions:
+            if function.module is module:
+                continue
+            hit = _uses(function, 0, frozenset())
+            if hit is not None:
+                home, operation, client = hit
+                origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
+                text = f"the process started at line {work.call.lineno}"
+                steps = (*origin, module.step(work.call, f"'{function.scope.name}' runs on {text}"), home.step(operation.node, "it is used in the child"))
+                found.append(ForkedUse(module, work.call, client, operation.name, text, steps))
+                break
+    return found
+
+
+def _uses(function: Function, depth: int, active: frozenset[int]) -> tuple["Module", Operation, Driver] | None:
+    module, scope = function.module, function.scope
+    if depth > MAX_DEPTH or id(scope) in active:
+        return None
+    for operation in operations_in(module, scope):
+        client = operation.owner.root("client")
+        if client is None or client.site is None or operation.name == "close":
+            continue
+        home = client.site.module.index.scope(client.site.node).function
+        lazy = isinstance(client.site.node, ast.Call) and constant(keyword(client.site.node, "connect")) is False and keyword(client.site.node, "connect") is not None
+        if home.kind in ("module", "class") and not lazy and not _rebound_in_child(module, operation):
+            return module, operation, client
+    for edge in module.calls.inside(scope):
+        inner = _uses(edge.target, depth + 1, active | {id(scope)})
+        if inner is not None:
+            return inner
+    return None
+
+
+PRODUCERS[SentToProcess] = sent_to_processes
+PRODUCERS[ForkedUse] = forked_uses
