@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from flake8_mongo_threads.edits import Anchor, Edit, ImportRequest, MakeAsync, ReplaceExpr, SetKeyword, SpliceCall
 from flake8_mongo_threads.findings import Applicability, Fix
 from flake8_mongo_threads.semantics.awaiting import can_await
+from flake8_mongo_threads.semantics.flow import UseAfterClose
+from flake8_mongo_threads.semantics.inference import CURSORS
 from flake8_mongo_threads.semantics.spawns import Work
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, has_star
 from flake8_mongo_threads.semantics.values import External
@@ -106,3 +108,17 @@ def _source(module: "Module", node: ast.expr) -> str:
     if len(lines) == 1:
         return lines[0][span.col : span.end_col]
     return lines[0][span.col :] + "".join(lines[1:-1]) + lines[-1][: span.end_col]
+
+
+def listed(module: "Module", fact: UseAfterClose) -> Fix | None:
+    """``return coll.find(…)`` inside the block that closes becomes ``return list(…)`` or ``return await ….to_list()``."""
+    value = fact.value
+    if not fact.escapes or value is None or fact.owner.family not in CURSORS or isinstance(value, ast.GeneratorExp):
+        return None
+    title = "Read the documents before the client closes"
+    if fact.owner.flavour == "sync":
+        return Fix(title, Applicability.SAFE, (replace(module, value, "list({0})", value),))
+    if isinstance(value, ast.Await) or not can_await(module, value):
+        return None
+    length = "" if fact.owner.flavour == "async" else "None"
+    return Fix(title, Applicability.SAFE, (replace(module, value, f"await {{0}}.to_list({length})", value),))

@@ -379,7 +379,10 @@ def _elsewhere(module: "Module", spawn: bool) -> list[ForkedUse]:
     found: list[ForkedUse] = []
     if spawn:
         return found
+    sent = {id(fact.work) for fact in module.facts(SentToProcess)}
     for work in module.calls.works:
+        if id(work) in sent:
+            continue
         if work.where != spawners.PROCESS or work.launcher.label == "RQ job" or work.path == "os.register_at_fork" or starts_by_spawn(module, work):
             continue
         for function in work.functions:

@@ -1,0 +1,568 @@
+"""Clients that live too short: shared ones that a handler or worker closes, ones closed before their workers are done,
+ones rebuilt after errors the driver recovers from, and lazily built ones that threads race for."""
+
+import ast
+from typing import TYPE_CHECKING
+
+from flake8_mongo_threads.concurrency import spawners
+from flake8_mongo_threads.concurrency.names import slot
+from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.calls import Edge
+from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS, Context
+from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, operations_in
+from flake8_mongo_threads.semantics.flow import closing
+from flake8_mongo_threads.semantics.lifecycle import Build, builds_in, effects, guarded, in_handler_of, is_kept, shared_targets, stored_in, try_of
+from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.sharing import under_lock, wait_after, waits_for_each
+from flake8_mongo_threads.semantics.spawns import Work
+from flake8_mongo_threads.semantics.syntax import WITHS, last_name, walk
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Site
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
+
+CLOSING_NAMES = frozenset(
+    (
+        "close", "aclose", "shutdown", "stop", "disconnect", "dispose", "cleanup", "clean_up", "tear_down", "teardown", "tearDown", "tearDownClass", "asyncTearDown", "teardown_module",
+        "teardown_method", "teardown_class", "__exit__", "__aexit__", "__del__", "on_shutdown", "shutdown_event", "close_spider", "spider_closed", "cog_unload", "close_db", "close_client",
+        "close_connection", "close_connections", "close_mongo", "close_mongo_connection", "disconnect_db", "stop_db", "on_stop", "quit", "exit", "terminate", "finish", "destroy", "unload", "end",
+        "close_database", "close_database_connection", "disconnect_from_db", "close_db_connection",
+    )
+)  # fmt: skip
+"""Functions whose job is to close: not reported themselves, but the handler that calls them is."""
+
+_MAIN_NAMES = frozenset(("main", "run", "cli", "app", "start", "demo", "example", "script", "amain", "async_main"))
+_RECOVERED = frozenset(
+    (
+        "AutoReconnect", "ConnectionFailure", "NetworkTimeout", "ServerSelectionTimeoutError", "NotPrimaryError", "NotMasterError", "PyMongoError", "WaitQueueTimeoutError", "_OperationCancelled",
+    )
+)  # fmt: skip
+"""Errors after which the driver goes on by itself."""
+
+
+# ---------------------------------------------------------------------- closed by those who share it
+
+
+class SharedClientClosed:
+    """A client that others share is closed by code that runs for every request, job or worker, or by a helper."""
+
+    __slots__ = ("client", "node", "scope", "span", "steps", "text")
+
+    def __init__(self, module: "Module", node: ast.AST, scope: Scope, client: Driver, text: str, steps: tuple[Step, ...]) -> None:
+        self.node = node
+        self.scope = scope
+        self.client = client
+        self.text = text
+        self.steps = steps
+        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+
+
+def shared_clients_closed(module: "Module") -> list[SharedClientClosed]:
+    """Closes of shared clients, and calls of methods that close one, in handlers, workers and helpers."""
+    found: list[SharedClientClosed] = []
+    for operation in module.facts(Operation):
+        if operation.name != "close" or operation.owner.family != "client" or operation.call is None:
+            continue
+        scope = operation.scope.function
+        client = operation.owner
+        if not is_shared(module, client, scope, operation.call):
+            continue
+        context = _many(module, scope)
+        if context is not None:
+            if scope.name in CLOSING_NAMES and context.edge is not None:
+                continue
+            found.append(_closed(module, operation.call, scope, client, context))
+        elif _eager_helper(module, operation, scope, client):
+            steps = (*_made(client), module.step(operation.call, "closed by a helper that others call again"))
+            found.append(SharedClientClosed(module, operation.call, scope, client, f"helper '{scope.name}', after which every other use fails", steps))
+    for scope, edges in module.calls.edges.items():
+        context = _many(module, scope)
+        if context is None or (context.edge is not None and scope.name in CLOSING_NAMES):
+            continue
+        for edge in edges:
+            client = _closed_by(module, edge)
+            if client is not None:
+                found.append(_closed(module, edge.node, scope, client, context))
+    return found
+
+
+def _closed(module: "Module", node: ast.AST, scope: Scope, client: Driver, context: Context) -> SharedClientClosed:
+    steps = (*_made(client), *context.steps, module.step(node, "it closes the client for everybody"))
+    return SharedClientClosed(module, node, scope, client, context.text, steps)
+
+
+def _made(client: Driver) -> tuple[Step, ...]:
+    return (client.site.step("the client is made here"),) if client.site is not None else ()
+
+
+def _many(module: "Module", scope: Scope) -> Context | None:
+    for context in module.contexts.at(scope):
+        if context.many and (context.where in PER_REQUEST or context.where in THREADS or context.where == spawners.TASK):
+            return context
+    return None
+
+
+def is_shared(module: "Module", client: Driver, scope: Scope, node: ast.AST) -> bool:
+    """Whether a client outlives one run of a function: made at import, kept in a global or on an object, or captured."""
+    site = client.site
+    if site is None:
+        return False
+    home = site.module.index.scope(site.node).function
+    if home.kind in ("module", "class"):
+        return True
+    targets = stored_in(site.module, site.node)
+    if any(_request_bound(site, target) for target in targets):
+        return False
+    kept = shared_targets(site.module, home, targets)
+    if home is scope:
+        return bool(kept) and guarded(site.module, site.node, home, kept)
+    if site.module is module and _encloses(home, scope):
+        return True
+    if site.module.inference.is_cached(site.module, home):
+        return True
+    if any(isinstance(t, ast.Attribute) for t in targets):
+        return not _made_for_the_call(module, node, scope)
+    return bool(kept)
+
+
+def _request_bound(site: Site, target: ast.AST) -> bool:
+    if not isinstance(target, ast.Attribute):
+        return False
+    return any(isinstance(v, External) and slot(v.path).partition(".")[0] in ("g", "request") for v in site.module.values(target.value))
+
+
+def _encloses(home: Scope, scope: Scope) -> bool:
+    current = scope.parent
+    while current is not None:
+        if current is home:
+            return True
+        current = current.parent
+    return False
+
+
+def _made_for_the_call(module: "Module", node: ast.AST, scope: Scope) -> bool:
+    """Whether the object that holds the client is made by the function itself, so that its client is the function's own."""
+    base: ast.AST = node.func if isinstance(node, ast.Call) else node
+    while isinstance(base, (ast.Attribute, ast.Subscript)):
+        base = base.value
+    if isinstance(base, ast.Call):
+        return any(isinstance(v, (Class, Function, External)) for v in module.values(base.func))
+    for value in module.values(base):
+        if isinstance(value, Instance) and value.site is not None and value.site.module is module and module.index.scope(value.site.node).function is scope:
+            return True
+    return False
+
+
+def _closed_by(module: "Module", edge: Edge) -> Driver | None:
+    """The shared client that a called function, whose job is to close, closes."""
+    function = edge.target
+    if function.scope.name not in CLOSING_NAMES or edge.how != "call":
+        return None
+    for operation in operations_in(function.module, function.scope):
+        if operation.name == "close" and operation.owner.family == "client" and operation.call is not None:
+            client = operation.owner
+            if _made_for_the_call(module, edge.node, edge.caller):
+                return None
+            if client.site is not None and module is client.site.module and module.index.scope(client.site.node).function is edge.caller:
+                return None
+            if is_shared(function.module, client, function.scope, operation.call):
+                return client
+    return None
+
+
+def _eager_helper(module: "Module", operation: Operation, scope: Scope, client: Driver) -> bool:
+    """A plain function that uses a client made at import and closes it at its end: whoever comes next fails."""
+    site = client.site
+    if scope.kind != "function" or scope.is_async or scope.name in CLOSING_NAMES or scope.name.lower() in _MAIN_NAMES or site is None or site.module is not module:
+        return False
+    if module.index.scope(site.node).function.kind != "module" or scope.decorators or scope.cls is not None or scope.name.startswith(("test", "close", "shutdown", "stop", "main", "teardown")):
+        return False
+    if module.contexts.hook(scope) or any(c.where in (spawners.EXIT, spawners.SIGNAL, spawners.FINALIZER, spawners.RUN, spawners.PROCESS) for c in module.contexts.at(scope)):
+        return False
+    used = any(o is not operation and o.scope.function is scope and o.io and _same(o.owner, client) for o in module.facts(Operation))
+    if not used or _called_from_top(module, scope):
+        return False
+    others = any(o.scope.function is not scope and o.scope.function.kind == "function" and o.io and _same(o.owner, client) for o in module.facts(Operation))
+    return others
+
+
+def _same(owner: Driver, client: Driver) -> bool:
+    root = owner.root("client")
+    return root is not None and root.key() == client.key()
+
+
+def _called_from_top(module: "Module", scope: Scope) -> bool:
+    for caller, edges in module.calls.edges.items():
+        if any(e.target.scope is scope for e in edges) and (caller.kind == "module" or caller.name.lower() in _MAIN_NAMES):
+            return True
+    return any(any(f.scope is scope for f in w.functions) for w in module.calls.works)
+
+
+# ---------------------------------------------------------------------- closed before the workers are done
+
+
+class ClosedEarly:
+    """A client or session that is closed while work that uses it may still be under way.
+
+    ``order`` holds the ``with`` statement and the indexes of its two items when exchanging them is the cure.
+    """
+
+    __slots__ = ("family", "nested", "node", "order", "span", "steps", "text", "work")
+
+    def __init__(self, module: "Module", node: ast.AST, work: Work, family: str, text: str, closer: ast.AST, order: tuple[ast.AST, int, int] | None, nested: ast.AST | None) -> None:
+        self.node = node
+        self.work = work
+        self.family = family
+        self.text = text
+        self.order = order
+        self.nested = nested
+        """The outer ``with`` when the two stand nested, the inner being its whole body."""
+        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.steps: tuple[Step, ...] = (module.step(work.call, f"work that uses the {family} is started here"), module.step(closer, f"the {family} closes here"))
+
+
+def closed_early(module: "Module") -> list[ClosedEarly]:
+    """Clients and sessions that close before the threads, executors or task groups that use them are done."""
+    found: list[ClosedEarly] = []
+    seen: set[tuple[int, object]] = set()
+    for hand_over in module.facts(HandOver):
+        work = hand_over.work
+        if work.where not in (spawners.THREAD, spawners.TASK, spawners.GREENLET) or _waited(module, work):
+            continue
+        for held in _held(module, hand_over):
+            result = _with_closer(module, work, held) or _call_closer(module, work, held)
+            if result is not None:
+                key = (id(result.node), held.family)
+                if key not in seen:
+                    seen.add(key)
+                    found.append(result)
+    return found
+
+
+def _held(module: "Module", hand_over: HandOver) -> list[Driver]:
+    found: list[Driver] = []
+    if hand_over.value.family in ("document", "result"):
+        return found  # documents outlive the client that read them
+    for family in ("client", "session"):
+        held = hand_over.value if hand_over.value.family == family else hand_over.value.root(family)
+        if held is not None and held.site is not None:
+            found.append(held)
+    return found
+
+
+def _waited(module: "Module", work: Work) -> bool:
+    """Whether the launch itself waits: a blocking pool call, an awaited gather, or results consumed on the spot."""
+    if waits_for_each(module, work):
+        return True
+    parent = module.index.parents.get(work.call)
+    if work.launcher.joined and (work.call in module.index.awaited or work.where == spawners.THREAD and not work.path.startswith(("asyncio.", "anyio.", "trio.", "fastapi."))):
+        return True
+    if work.path.rpartition(".")[2] in ("map", "imap", "imap_unordered"):
+        if isinstance(parent, ast.Call) and work.call in parent.args and last_name(parent.func) in ("list", "tuple", "set", "sum", "sorted", "dict", "any", "all", "max", "min", "Counter", "extend", "update", "deque", "join"):
+            return True
+        if isinstance(parent, (ast.For, ast.comprehension)):
+            return True
+    if work.where == spawners.TASK:
+        node: ast.AST | None = parent
+        while node is not None and not isinstance(node, ast.stmt):
+            if isinstance(node, ast.Await):
+                return True
+            node = module.index.parents.get(node)
+    return False
+
+
+def _with_closer(module: "Module", work: Work, held: Driver) -> ClosedEarly | None:
+    index = module.index
+    current: ast.AST | None = work.call
+    inner: ast.AST | None = None
+    while current is not None:
+        up = index.parents.get(current)
+        if isinstance(up, WITHS) and current in up.body:
+            for position, item in enumerate(up.items):
+                if any(d.key() == held.key() for d in closing(module, item.context_expr)):
+                    if index.scope(up).function is not work.scope.function:
+                        return None
+                    return _judge(module, work, held, up, position, inner)
+            inner = up
+        if isinstance(up, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)):
+            return None
+        current = up
+    return None
+
+
+def _pool_with(module: "Module", work: Work) -> tuple[ast.AST, int] | None:
+    """The ``with`` item that opens the executor, pool or task group of some work."""
+    func = work.call.func
+    if not isinstance(func, ast.Attribute) or not isinstance(func.value, ast.Name):
+        return None
+    scope: Scope | None = module.index.scope(func.value)
+    while scope is not None:
+        for binding in scope.bindings.get(func.value.id, ()):
+            if binding.how == "with" and binding.value is not None:
+                item = module.index.parents.get(binding.value)
+                owner = module.index.parents.get(item) if isinstance(item, ast.withitem) else None
+                if isinstance(item, ast.withitem) and isinstance(owner, WITHS):
+                    return owner, owner.items.index(item)
+        if scope.bindings.get(func.value.id):
+            return None
+        scope = scope.parent
+    return None
+
+
+def _judge(module: "Module", work: Work, held: Driver, closer: ast.With | ast.AsyncWith, position: int, inner: ast.AST | None) -> ClosedEarly | None:
+    pool = _pool_with(module, work)
+    wait = wait_after(module, work)
+    line = closer.lineno
+    if pool is not None:
+        owner, index = pool
+        if owner is closer:
+            if index > position:
+                return None
+            if wait is not None and wait is not closer and _within(module, wait, closer):
+                return None
+            order = (closer, index, position) if _independent(closer, index, position) else None
+            text = f"closes before the {_pool_name(work)} of the same line is done"
+            return ClosedEarly(module, closer.items[position].context_expr, work, held.family, text, closer, order, None)
+        if _within(module, owner, closer):
+            return None
+        if wait is not None and wait is not owner and _within(module, wait, closer):
+            return None
+        text = f"closes before the {_pool_name(work)} opened at line {getattr(owner, 'lineno', 1)} is done"
+        body: list[ast.stmt] = getattr(owner, "body", [])
+        nested = owner if len(body) == 1 and body[0] is closer else None
+        return ClosedEarly(module, closer.items[position].context_expr, work, held.family, text, closer, None, nested)
+    if wait is not None and _within(module, wait, closer):
+        return None
+    del inner
+    return ClosedEarly(module, work.call, work, held.family, f"closes at the end of the with block at line {line}, before this {_noun(work)} is done", closer, None, None)
+
+
+def _noun(work: Work) -> str:
+    return {"thread": "thread", "task": "task", "greenlet": "greenlet"}.get(work.where, "work")
+
+
+def _pool_name(work: Work) -> str:
+    return {"task": "task group"}.get(work.where, "executor")
+
+
+def _within(module: "Module", node: ast.AST, root: ast.AST) -> bool:
+    current: ast.AST | None = node
+    while current is not None:
+        if current is root:
+            return True
+        current = module.index.parents.get(current)
+    return False
+
+
+def _independent(statement: ast.With | ast.AsyncWith, first: int, second: int) -> bool:
+    """Whether two ``with`` items, and those between, can change places: none reads what another binds."""
+    items = statement.items[first : second + 1]
+    bound = {n.id for item in items if item.optional_vars is not None for n in walk(item.optional_vars) if isinstance(n, ast.Name)}
+    read = {n.id for item in items for n in walk(item.context_expr) if isinstance(n, ast.Name)}
+    return not bound & read and second == first + 1
+
+
+def _call_closer(module: "Module", work: Work, held: Driver) -> ClosedEarly | None:
+    """An explicit ``close()`` in the launching function, after the launch and before anything waits."""
+    start = (work.call.end_lineno or work.call.lineno, work.call.end_col_offset or 0)
+    wait = wait_after(module, work)
+    end = (getattr(wait, "lineno", 1 << 30), getattr(wait, "col_offset", 0)) if wait is not None else (1 << 30, 0)
+    if isinstance(wait, WITHS):
+        # the end of the pool's block waits; a close behind it is right
+        end = (wait.end_lineno or 0, wait.end_col_offset or 0)
+    for operation in module.facts(Operation):
+        if operation.name not in ("close", "end_session") or operation.call is None or operation.scope.function is not work.scope.function:
+            continue
+        at = (operation.call.lineno, operation.call.col_offset)
+        if not start <= at < end or operation.owner.key() != held.key():
+            continue
+        if wait is None and not _visible(module, work):
+            return None
+        closer = operation.call
+        noun = {"thread": "threads", "task": "tasks", "greenlet": "greenlets"}.get(work.where, "work")
+        return ClosedEarly(module, closer, work, held.family, f"closes here while the {noun} started at line {work.call.lineno} may still use it", closer, None, None)
+    return None
+
+
+def _visible(module: "Module", work: Work) -> bool:
+    """Whether the launch is one whose waiting we would see: not a pool that was handed in and may be drained elsewhere."""
+    func = work.call.func
+    if not isinstance(func, ast.Attribute):
+        return True
+    values = module.values(func.value)
+    return all(isinstance(v, External) for v in values)
+
+
+# ---------------------------------------------------------------------- rebuilt after an error
+
+
+class Rebuilt:
+    """A client built in a handler for an error the driver recovers from by itself."""
+
+    __slots__ = ("error", "name", "node", "span", "steps")
+
+    def __init__(self, module: "Module", node: ast.AST, name: str, error: str, steps: tuple[Step, ...]) -> None:
+        self.node = node
+        self.name = name
+        self.error = error
+        self.steps = steps
+        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+
+
+def rebuilt_clients(module: "Module") -> list[Rebuilt]:
+    """Clients built in exception handlers, directly or through a function that the handler calls."""
+    found: list[Rebuilt] = []
+    seen: set[ast.AST] = set()
+    for build in module.builds:
+        handler = in_handler_of(module, build.call)
+        error = _recovered(module, handler) if handler is not None else ""
+        if handler is not None and error and _same_server(module, build) and _around_operations(module, handler):
+            seen.add(build.call)
+            found.append(Rebuilt(module, build.call, build.name, error, (module.step(handler, f"handler for {error}"), module.step(build.call, "a new client is built"))))
+    for edges in module.calls.edges.values():
+        for edge in edges:
+            handler = in_handler_of(module, edge.node)
+            error = _recovered(module, handler) if handler is not None else ""
+            if handler is None or not error or not _around_operations(module, handler) or edge.how != "call":
+                continue
+            found.extend(_through(module, edge, handler, error, seen))
+    return found
+
+
+def _through(module: "Module", edge: Edge, handler: ast.ExceptHandler, error: str, seen: set[ast.AST]) -> list[Rebuilt]:
+    home = edge.target.module
+    step = module.step(handler, f"handler for {error}")
+    if home is module:
+        found = []
+        for build in builds_in(module, edge.target.scope):
+            if build.call not in seen and not is_kept(module, build) and _same_server(module, build):
+                seen.add(build.call)
+                call = module.step(edge.node, f"calls '{edge.target.scope.name}'")
+                found.append(Rebuilt(module, build.call, build.name, error, (step, call, module.step(build.call, "a new client is built"))))
+        return found
+    built = effects(edge.target)
+    if built and edge.node not in seen and not edge.target.scope.params:
+        seen.add(edge.node)
+        return [Rebuilt(module, edge.node, built[0].build.name, error, (step, *built[0].steps))]
+    return []
+
+
+def _recovered(module: "Module", handler: ast.ExceptHandler) -> str:
+    """The driver's own error that a handler catches and after which the driver goes on by itself."""
+    if handler.type is None:
+        return ""
+    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    names = []
+    for expression in types:
+        paths = [v.path for v in module.values(expression) if isinstance(v, External)]
+        driver = [p for p in paths if p.startswith("pymongo.errors.") and p.rpartition(".")[2] in _RECOVERED]
+        if not driver:
+            return ""
+        names.append(driver[0].rpartition(".")[2])
+    return names[0]
+
+
+def _around_operations(module: "Module", handler: ast.ExceptHandler) -> bool:
+    """Whether the ``try`` guards operations on a client, and does not itself build one (a start-up fallback)."""
+    attempt = try_of(module, handler)
+    if attempt is None:
+        return False
+    body: list[ast.stmt] = attempt.body  # type: ignore[attr-defined]
+    inside = {n for statement in body for n in walk(statement)}
+    return not any(build.call in inside for build in module.builds)
+
+
+def _same_server(module: "Module", build: Build) -> bool:
+    """Whether the new client is for the same server: not when its address differs from that of every other client here."""
+    address = _address(build.call)
+    others = [b for b in module.builds if b.call is not build.call]
+    if not others:
+        return True
+    return any(_address(other.call) == address or _attribute(other.call, build.call) for other in others) or all(_opaque(b.call) for b in others)
+
+
+def _address(call: ast.Call) -> str:
+    return ast.dump(call.args[0]) if call.args else ""
+
+
+def _attribute(first: ast.Call, second: ast.Call) -> bool:
+    """``MongoClient(uri)`` in the constructor and ``MongoClient(self.uri)`` later name the same address."""
+    if not first.args or not second.args:
+        return False
+    names = {last_name(first.args[0]).lstrip("_"), last_name(second.args[0]).lstrip("_")}
+    return len(names) == 1 and "" not in names
+
+
+def _opaque(call: ast.Call) -> bool:
+    return bool(call.args) and isinstance(call.args[0], (ast.Call, ast.Subscript))
+
+
+# ---------------------------------------------------------------------- lazily built without a lock
+
+
+class RacyBuild:
+    """A shared client built behind an unlocked check in code that runs on several threads."""
+
+    __slots__ = ("build", "span", "steps", "text")
+
+    def __init__(self, module: "Module", build: Build, node: ast.Call, text: str, steps: tuple[Step, ...]) -> None:
+        self.build = build
+        self.text = text
+        """What runs on several threads, for a message."""
+        self.span: Span = module.source.name_span(node)
+        self.steps: tuple[Step, ...] = (*steps, build.module.step(build.call, "checked and built without a lock"))
+
+
+def racy_builds(module: "Module") -> list[RacyBuild]:
+    """Lazily built, guarded, unlocked clients that several threads can build at once."""
+    found: list[RacyBuild] = []
+    for build in module.builds:
+        scope = build.scope.function
+        if build.flavour != "sync" or not is_kept(module, build) or module.inference.is_cached(module, scope) or under_lock(module, build.call):
+            continue
+        for context in module.contexts.at(scope):
+            on_threads = context.where in THREADS or (context.where in PER_REQUEST and _threaded(context) and (context.handler is None or context.handler.sync_runs == "threads") and not _in_coroutine(module, scope, context))
+            if context.many and on_threads and not any(under_lock(module, edge.node) for edge in context.chain if edge.caller.index is module.index):
+                found.append(RacyBuild(module, build, build.call, context.text, context.steps))
+                break
+    for work in module.calls.works:
+        if work.where not in THREADS or not work.many:
+            continue
+        for function in work.functions:
+            lazy = _lazy_build(function, 0, frozenset()) if function.module is not module else None
+            if lazy is not None:
+                text = f"every thread started at line {work.call.lineno}"
+                found.append(RacyBuild(module, lazy, work.call, text, (module.step(work.call, f"'{function.scope.name}' runs on {text}"),)))
+    return found
+
+
+def _lazy_build(function: Function, depth: int, active: frozenset[int]) -> Build | None:
+    """The first guarded, unlocked construction that a function of another module leads to."""
+    module, scope = function.module, function.scope
+    if depth > 5 or id(scope) in active or module.inference.is_cached(module, scope):
+        return None
+    for build in builds_in(module, scope):
+        if build.flavour == "sync" and is_kept(module, build) and not under_lock(module, build.call):
+            return build
+    for edge in module.calls.inside(scope):
+        if not under_lock(module, edge.node):
+            inner = _lazy_build(edge.target, depth + 1, active | {id(scope)})
+            if inner is not None:
+                return inner
+    return None
+
+
+def _threaded(context: Context) -> bool:
+    """Whether a handler runs on several threads of one process: not in a function service or a prefork worker."""
+    return context.handler is None or context.handler.label not in ("Lambda handler", "Lambda function", "Celery task", "cloud function", "Azure function", "Streamlit script", "pipeline method", "spider callback")
+
+
+def _in_coroutine(module: "Module", scope: Scope, context: Context) -> bool:
+    """Whether the function runs on the event loop alone: a loop without await between check and build cannot race."""
+    return scope.is_async or context.root.is_async or any(edge.caller.is_async for edge in context.chain)
+
+
+PRODUCERS[SharedClientClosed] = shared_clients_closed
+PRODUCERS[ClosedEarly] = closed_early
+PRODUCERS[Rebuilt] = rebuilt_clients
+PRODUCERS[RacyBuild] = racy_builds
