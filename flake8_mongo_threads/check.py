@@ -6,34 +6,35 @@ One file's trouble (missing, undecodable, not Python) is that file's report; the
 import ast
 import os
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from typing import NamedTuple
 
+from flake8_mongo_threads import documents
+from flake8_mongo_threads.documents.pages import Page, read_docstrings, read_page
+from flake8_mongo_threads.findings import Finding
 from flake8_mongo_threads.guard import INTERNAL_ERROR, findings_of
+from flake8_mongo_threads.notebooks import Notebook, NotebookError
 from flake8_mongo_threads.report import FileReport, Problem
 from flake8_mongo_threads.selection import STDIN, Noqa, Selection
-from flake8_mongo_threads.source import DecodeError, decode, split_lines
+from flake8_mongo_threads.source import DecodeError, decode, parse, split_lines
 
 _PARALLEL_FROM = 24
 """Fewer files than this are checked sooner than processes have started."""
 
-_selection: Selection | None = None
-"""The selection of this worker process."""
 
 
-def parse(text: str) -> ast.Module:
-    """Parse a text as a module, without the warnings that compiling it may give. Raises SyntaxError for any reason to refuse it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(text)
-        except SyntaxError:
-            raise
-        except (RecursionError, MemoryError):
-            raise SyntaxError("too deeply nested to be parsed") from None
-        except ValueError as error:
-            raise SyntaxError(str(error)) from None
+class Reading(NamedTuple):
+    """What is read besides Python files as they are."""
+
+    docstrings: bool = False
+    """The code in the docstrings of Python files, too."""
+    unparsable: bool = False
+    """Tell of blocks of pages that are not valid Python."""
+
+
+_selection: "tuple[Selection, Reading] | None" = None
+"""The selection of this worker process, and what it reads."""
 
 
 def read(path: str) -> bytes:
@@ -44,56 +45,138 @@ def read(path: str) -> bytes:
         return handle.read()
 
 
-def check_file(path: str, selection: Selection) -> FileReport:
+def check_file(path: str, selection: Selection, reading: Reading = Reading()) -> FileReport:  # noqa: B008 - immutable
     """Check one file (``-`` is standard input)."""
     shown = selection.stdin_display_name if path == STDIN else path
     try:
         data = read(path)
     except OSError as error:
         return FileReport(shown, problem=Problem(0, 0, error.strerror or str(error)))
-    return check_bytes(shown, data, selection)
+    return check_bytes(shown, data, selection, reading)
 
 
-def check_bytes(path: str, data: bytes, selection: Selection) -> FileReport:
+def check_bytes(path: str, data: bytes, selection: Selection, reading: Reading = Reading()) -> FileReport:  # noqa: B008 - immutable
     """Check the bytes of a file; ``path`` is the name to show and need not exist."""
     try:
-        text = decode(data).text
+        text = decode_page(data) if documents.kind_of(path) else decode(data).text
     except DecodeError as error:
         return FileReport(path, problem=Problem(0, 0, str(error)))
-    return check_text(path, text, selection)
+    return check_text(path, text, selection, reading)
 
 
-def check_text(path: str, text: str, selection: Selection) -> FileReport:
+def decode_page(data: bytes) -> str:
+    """The text of a page or notebook: UTF-8, with or without a byte order mark. Raises DecodeError."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DecodeError(f"not valid utf-8: {error}") from None
+
+
+def read_document(path: str, text: str) -> "Page | Notebook":
+    """The programs of a page or notebook, by the end of its name. Raises NotebookError."""
+    kind = documents.kind_of(path)
+    return Notebook(path, text) if kind == documents.NOTEBOOK else read_page(path, text, kind)
+
+
+def check_text(path: str, text: str, selection: Selection, reading: Reading = Reading()) -> FileReport:  # noqa: B008 - immutable
     """Check the text of a file; ``path`` is the name to show and need not exist."""
+    if documents.kind_of(path):
+        return _check_document(path, text, selection, reading)
     lines = split_lines(text)
     try:
         tree = parse(text)
     except SyntaxError as error:
         return FileReport(path, problem=Problem(error.lineno or 0, error.offset or 0, f"syntax error: {error.msg}"))
     found = [finding for finding in findings_of(tree, lines, path, selection.config) if selection.reports(finding.code, path)]
+    inside: FileReport | None = None
+    if reading.docstrings:
+        inside = _check_page(read_docstrings(path, text, tree), selection, reading)
     if not found:
-        return FileReport(path)
+        return inside or FileReport(path)
     noqa = Noqa(selection, path, lines)
-    kept = tuple(finding for finding in found if not noqa.silences(finding))
-    return FileReport(path, kept, silenced=len(found) - len(kept), lines=tuple(lines) if kept else ())
+    kept = [finding for finding in found if not noqa.silences(finding)]
+    silenced = len(found) - len(kept)
+    unparsable: tuple[Problem, ...] = ()
+    if inside is not None:
+        kept = sorted([*kept, *inside.findings], key=lambda finding: finding.sort_key)
+        silenced += inside.silenced
+        unparsable = inside.unparsable
+    return FileReport(path, tuple(kept), silenced=silenced, lines=tuple(lines) if kept else (), unparsable=unparsable)
 
 
-def check_paths(paths: Sequence[str], selection: Selection, jobs: int = 0) -> Iterator[FileReport]:
+def _check_document(path: str, text: str, selection: Selection, reading: Reading) -> FileReport:
+    try:
+        return _check_page(read_document(path, text), selection, reading)
+    except NotebookError as error:
+        return FileReport(path, problem=Problem(0, 0, str(error)))
+    except Exception as error:
+        # What is wrong with the reading of one page must not end the run.
+        return FileReport(path, problem=Problem(0, 0, " ".join(f"internal error: {type(error).__name__}: {error}".split())))
+
+
+def _check_page(page: "Page | Notebook", selection: Selection, reading: Reading) -> FileReport:
+    kept: list[Finding] = []
+    silenced = 0
+    lines: list[str] = page.lines if isinstance(page, Page) else []
+    for found, quiet, shown in document_findings(page, selection):
+        kept += found
+        silenced += quiet
+        lines = shown
+    kept = list({(finding.code, finding.span): finding for finding in sorted(kept, key=lambda finding: finding.sort_key)}.values())
+    return FileReport(
+        page.path,
+        tuple(kept),
+        silenced,
+        lines=tuple(lines) if kept else (),
+        cells=tuple(page.places) if isinstance(page, Notebook) and kept else (),
+        unparsable=tuple(Problem(*told) for told in page.unparsable) if reading.unparsable else (),
+    )
+
+
+def document_findings(page: "Page | Notebook", selection: Selection) -> Iterator[tuple[list[Finding], int, list[str]]]:
+    """For each program of a page or notebook: its findings in the page's positions, how many are silenced, and the lines to show."""
+    if isinstance(page, Page):
+        for program in page.programs:
+            lines = page.shown(program)
+            kept, silenced = _of_program(page.path, program.tree, program.lines, selection)
+            yield [page.mapped(finding, program) for finding in kept], silenced, lines
+        return
+    for cells in page.programs:
+        lines = page.shown(cells)
+        kept, silenced = _of_program(page.path, cells.tree, cells.lines, selection)
+        yield [page.mapped(finding, cells) for finding in kept], silenced, lines
+
+
+def _of_program(path: str, tree: ast.Module, lines: list[str], selection: Selection) -> tuple[list[Finding], int]:
+    found = [finding for finding in findings_of(tree, lines, path, selection.config) if selection.reports(finding.code, path)]
+    if not found:
+        return [], 0
+    noqa = Noqa(selection, path, lines)
+    kept = [finding for finding in found if not noqa.silences(finding)]
+    return kept, len(found) - len(kept)
+
+
+def check_paths(
+    paths: Sequence[str],
+    selection: Selection,
+    jobs: int = 0,
+    reading: Reading = Reading(),  # noqa: B008 - immutable
+) -> Iterator[FileReport]:
     """Check files, in the order given, with up to ``jobs`` processes (0: as many as there are processors, when there are files enough)."""
     if jobs == 0:
         jobs = (os.cpu_count() or 1) if len(paths) >= _PARALLEL_FROM else 1
     jobs = min(jobs, len(paths))
     if jobs <= 1 or STDIN in paths:
-        return (check_file(path, selection) for path in paths)
-    return _check_in_processes(paths, selection, jobs)
+        return (check_file(path, selection, reading) for path in paths)
+    return _check_in_processes(paths, selection, jobs, reading)
 
 
-def _check_in_processes(paths: Sequence[str], selection: Selection, jobs: int) -> Iterator[FileReport]:
+def _check_in_processes(paths: Sequence[str], selection: Selection, jobs: int, reading: Reading) -> Iterator[FileReport]:
     global _selection
     # Neighbours import the same modules, whose summaries each process keeps: hand them out in runs.
     size = max(1, min(16, len(paths) // (jobs * 4)))
-    executor = ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(selection.arguments,))
-    _selection = selection  # forked workers inherit it, others make their own
+    executor = ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(selection.arguments, reading))
+    _selection = (selection, reading)  # forked workers inherit it, others make their own
     try:
         # All are handed in here, not when the first report is asked for: processes are forked before a progress display starts a thread.
         futures = [executor.submit(_check_chunk, tuple(paths[start : start + size])) for start in range(0, len(paths), size)]
@@ -113,19 +196,20 @@ def _results(executor: ProcessPoolExecutor, futures: "list[Future[list[FileRepor
         executor.shutdown(cancel_futures=True)
 
 
-def _start_worker(arguments: Sequence[str]) -> None:
+def _start_worker(arguments: Sequence[str], reading: Reading) -> None:
     global _selection
-    if _selection is None or _selection.arguments != tuple(arguments):
-        _selection = Selection(arguments)
+    if _selection is None or _selection[0].arguments != tuple(arguments):
+        _selection = (Selection(arguments), reading)
 
 
 def _check_chunk(paths: Sequence[str]) -> list[FileReport]:
     assert _selection is not None
-    return [check_file(path, _selection) for path in paths]
+    selection, reading = _selection
+    return [check_file(path, selection, reading) for path in paths]
 
 
 def exit_code(reports: Sequence[FileReport]) -> int:
     """0 when there is nothing to report, 1 for findings, 2 when a file could not be checked or the linter itself failed."""
-    if any(report.problem or any(finding.code == INTERNAL_ERROR for finding in report.findings) for report in reports):
+    if any(report.problem or report.unparsable or any(finding.code == INTERNAL_ERROR for finding in report.findings) for report in reports):
         return 2
     return int(any(report.findings for report in reports))

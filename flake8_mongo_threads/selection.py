@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flake8_mongo_threads.config import PREFIX, Config, ConfigError
+from flake8_mongo_threads.documents import SUFFIXES
 from flake8_mongo_threads.findings import Finding
 from flake8_mongo_threads.options import OPTIONS, config_of
 
@@ -95,14 +96,21 @@ class Selection:
         jobs = self.options.jobs
         return 0 if jobs.is_auto else max(int(jobs.n_jobs), 1)
 
-    def paths(self, paths: Sequence[str]) -> list[str]:
-        """The files to check for these files and folders (``-`` is standard input), sorted, without the excluded ones."""
+    def paths(self, paths: Sequence[str], with_documents: bool = True) -> list[str]:
+        """The files to check for these files and folders (``-`` is standard input), sorted, without the excluded ones.
+
+        In folders, pages and notebooks count, too, unless the configuration says which file names do or they are not wanted.
+        """
         from flake8.discover_files import expand_paths
+
+        patterns = list(self.options.filename)
+        if with_documents and patterns == ["*.py"]:
+            patterns += [f"*{suffix}" for suffix in SUFFIXES]
 
         found = expand_paths(
             paths=list(paths),
             stdin_display_name=self.options.stdin_display_name,
-            filename_patterns=self.options.filename,
+            filename_patterns=patterns,
             exclude=(*self.options.exclude, *self.options.extend_exclude),
         )
         return sorted(dict.fromkeys(found))

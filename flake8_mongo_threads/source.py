@@ -7,6 +7,7 @@ program is in characters, so the conversion is made here and nowhere else.
 import ast
 import codecs
 import re
+import warnings
 from typing import NamedTuple
 
 from flake8_mongo_threads.findings import Span
@@ -82,6 +83,20 @@ def split_lines(text: str) -> list[str]:
     if lines and lines[-1] == "":
         lines.pop()
     return lines
+
+
+def parse(text: str) -> ast.Module:
+    """Parse a text as a module, without the warnings that compiling it may give. Raises SyntaxError for any reason to refuse it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(text)
+        except SyntaxError:
+            raise
+        except (RecursionError, MemoryError):
+            raise SyntaxError("too deeply nested to be parsed") from None
+        except ValueError as error:
+            raise SyntaxError(str(error)) from None
 
 
 class Source:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from flake8_mongo_threads import report, selection
-from flake8_mongo_threads.check import check_paths, exit_code
+from flake8_mongo_threads.baseline import Baseline, BaselineError
+from flake8_mongo_threads.check import Reading, check_paths, exit_code
 from flake8_mongo_threads.report import FileReport
 from flake8_mongo_threads.selection import Selection, SelectionError
 
@@ -28,7 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-j", "--jobs", type=jobs_argument, metavar="N", help="number of processes (default: as flake8 is configured)")
     parser.add_argument("--exit-zero", action="store_true", help="exit with 0 even if there are findings")
     parser.add_argument("--statistics", action="store_true", help="end with the number of findings of each code")
+    parser.add_argument("--baseline", metavar="FILE", help="report only findings that this file does not know")
+    parser.add_argument("--write-baseline", metavar="FILE", help="report nothing; let this file know all findings that there are")
+    add_reading_arguments(parser)
+    parser.add_argument("--report-unparsable", action="store_true", help="tell of blocks of pages that are not valid Python (exit code 2)")
     selection.add_arguments(parser)
+
+
+def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is read besides Python files."""
+    parser.add_argument(
+        "--no-documents", action="store_true", help="in folders, leave out Markdown and reStructuredText pages and Jupyter notebooks"
+    )
+    parser.add_argument("--docstrings", action="store_true", help="read the code in docstrings, too")
 
 
 def jobs_argument(text: str) -> int:
@@ -55,11 +68,25 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"mongo-threads: {error}", file=sys.stderr)
         return 2
     warn_when_nothing_is_selected(chosen)
-    paths = chosen.paths(arguments.paths)
+    paths = chosen.paths(arguments.paths, not arguments.no_documents)
     jobs = chosen.jobs if arguments.jobs is None else arguments.jobs
+    reading = Reading(arguments.docstrings, arguments.report_unparsable)
+    reports = check_paths(paths, chosen, jobs, reading)
     seen: list[FileReport] = []
-    reports = _note(check_paths(paths, chosen, jobs), seen)
+    try:
+        if arguments.write_baseline:
+            return _write_baseline(_note(reports, seen), arguments.write_baseline, len(paths))
+        if arguments.baseline:
+            reports = Baseline.read(arguments.baseline).without_known(reports)
+    except BaselineError as error:
+        print(f"mongo-threads: {error}", file=sys.stderr)
+        return 2
     name = wanted_format(arguments.output_format, sys.stdout)
+    if name in report.WITH_CHANGES:
+        from flake8_mongo_threads.fixes.changes import with_changes
+
+        reports = with_changes(reports, chosen)
+    reports = _note(reports, seen)
     if name == "text":
         _write_for_people(reports, len(paths))
     else:
@@ -85,15 +112,30 @@ def _note(reports: Iterable[FileReport], seen: list[FileReport]) -> Iterator[Fil
         if item.problem is not None:
             sys.stdout.flush()
             print(item.problem_line(), file=sys.stderr)
-        seen.append(item._replace(lines=()))
+        for line in item.unparsable_lines():
+            print(line, file=sys.stderr)
+        seen.append(item._replace(lines=(), cells=(), changes=()))
         yield item
+
+
+def _write_baseline(reports: Iterable[FileReport], path: str, total: int) -> int:
+    """Write all findings into a baseline. Returns the exit code. Raises BaselineError."""
+    baseline = Baseline(os.path.dirname(os.path.abspath(path)))
+    seen = []
+    for item in reports:
+        baseline.add(item)
+        seen.append(item._replace(findings=()))
+    baseline.write(path)
+    count = sum(baseline.known.values())
+    print(f"{count} finding{'' if count == 1 else 's'} in {total} file{'' if total == 1 else 's'} written to {path}", file=sys.stderr)
+    return exit_code(seen)
 
 
 def _write_for_people(reports: Iterator[FileReport], total: int) -> None:
     from flake8_mongo_threads.report import text
 
     screen = text.console(sys.stdout)
-    if not (sys.stdout.isatty() and sys.stderr.isatty()) or total < 2:
+    if not screen.is_terminal or not (sys.stdout.isatty() and sys.stderr.isatty()) or total < 2:
         text.show(reports, screen)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn

@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TextIO
 
 from flake8_mongo_threads import selection
-from flake8_mongo_threads.commands.check import jobs_argument, warn_when_nothing_is_selected
+from flake8_mongo_threads.commands.check import add_reading_arguments, jobs_argument, warn_when_nothing_is_selected
 from flake8_mongo_threads.findings import Applicability, Finding
 from flake8_mongo_threads.fixes.files import FileResult, Wish, fix_file
 from flake8_mongo_threads.guard import INTERNAL_ERROR
@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-j", "--jobs", type=jobs_argument, metavar="N", help="number of processes (default: as flake8 is configured)")
     parser.add_argument("--exit-zero", action="store_true", help="exit with 0 even if findings are left")
     parser.add_argument("--exit-non-zero-on-fix", action="store_true", help="exit with 1 if anything was fixed")
+    add_reading_arguments(parser)
     parser.add_argument(
         "--stdin-filename",
         dest="flake8_stdin_display_name",
@@ -74,9 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
         print("mongo-threads: - cannot be fixed together with files", file=sys.stderr)
         return 2
     warn_when_nothing_is_selected(chosen)
-    paths = chosen.paths(arguments.paths)
+    paths = chosen.paths(arguments.paths, not arguments.no_documents)
     level = Applicability.UNSAFE if arguments.unsafe_fixes else Applicability.SAFE
-    wish = Wish(level, tuple(arguments.fixable), tuple(arguments.unfixable), arguments.diff, arguments.add_noqa)
+    wish = Wish(level, tuple(arguments.fixable), tuple(arguments.unfixable), arguments.diff, arguments.add_noqa, arguments.docstrings)
     jobs = chosen.jobs if arguments.jobs is None else arguments.jobs
     from_stdin = STDIN in arguments.paths
     # What is printed besides the fixed text, or the diff, must not end up in it.

@@ -3,17 +3,24 @@
 libcst is imported only for a file that has something to fix.
 """
 
+import codecs
 import contextlib
 import os
 import stat
 import tempfile
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from flake8_mongo_threads import documents
+from flake8_mongo_threads.documents.pages import Page, read_docstrings
 from flake8_mongo_threads.findings import Applicability, Finding
 from flake8_mongo_threads.fixes.noqa import add_noqa, silenced_in
+from flake8_mongo_threads.notebooks import Notebook, NotebookError
 from flake8_mongo_threads.selection import STDIN, Selection
-from flake8_mongo_threads.source import DecodeError, decode
+from flake8_mongo_threads.source import DecodeError, decode, parse
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.fixes.documents import Outcome
 
 
 class WriteError(Exception):
@@ -31,6 +38,8 @@ class Wish(NamedTuple):
     """Write nothing."""
     add_noqa: bool = False
     """Fix nothing, silence what is there."""
+    docstrings: bool = False
+    """The code in the docstrings of Python files, too."""
 
     def may_fix(self, code: str) -> bool:
         """Whether findings of this code may be fixed. Of two prefixes that fit the longer one decides, as in ruff."""
@@ -86,9 +95,10 @@ def fix_file(path: str, selection: Selection, wish: Wish) -> FileResult:
 
 def fix_bytes(path: str, data: bytes, selection: Selection, wish: Wish) -> tuple[FileResult, bytes]:
     """Fix the bytes of a file. Returns the result and the new bytes. Raises DecodeError, SyntaxError."""
-    from flake8_mongo_threads.check import parse
     from flake8_mongo_threads.engine import check_text
 
+    if documents.kind_of(path):
+        return _fix_document(path, data, selection, wish)
     decoded = decode(data)
     if decoded.encode(decoded.text) != data:
         raise DecodeError(f"its bytes cannot be kept as {decoded.encoding}")
@@ -121,13 +131,54 @@ def fix_bytes(path: str, data: bytes, selection: Selection, wish: Wish) -> tuple
         new = fixed.text
         result = FileResult(path, fixed.applied, tuple((item.finding, item.reason) for item in fixed.refused), fixed.remaining)
     else:
-        return FileResult(path, remaining=tuple(found)), data
+        new, result = text, FileResult(path, remaining=tuple(found))
+    if wish.docstrings:
+        inside = _fix_programs(lambda changed: read_docstrings(path, changed, parse(changed)), path, new, selection, wish)
+        result = _joined(result, inside)
+        new = inside.text
     if new == text:
         return result, data
     try:
         return result._replace(changed=True, before=text, after=new), decoded.encode(new)
     except UnicodeEncodeError:
         raise DecodeError(f"the fixed text cannot be written as {decoded.encoding}") from None
+
+
+def _fix_document(path: str, data: bytes, selection: Selection, wish: Wish) -> tuple[FileResult, bytes]:
+    """Fix the programs of a page or notebook. Raises DecodeError."""
+    from flake8_mongo_threads.check import decode_page, read_document
+
+    text = decode_page(data)
+    try:
+        outcome = _fix_programs(lambda changed: read_document(path, changed), path, text, selection, wish)
+    except NotebookError as error:
+        raise DecodeError(str(error)) from None
+    result = _joined(FileResult(path), outcome)
+    if outcome.text == text:
+        return result, data
+    new = outcome.text.encode("utf-8")
+    return result._replace(changed=True, before=text, after=outcome.text), codecs.BOM_UTF8 + new if data.startswith(codecs.BOM_UTF8) else new
+
+
+def _fix_programs(read: "Callable[[str], Page | Notebook]", path: str, text: str, selection: Selection, wish: Wish) -> "Outcome":
+    from flake8_mongo_threads.fixes.documents import fix_programs, found_in
+
+    outcome = fix_programs(
+        read, path, text, selection, level=wish.level, fixable=lambda finding: wish.may_fix(finding.code), noqa=wish.add_noqa
+    )
+    if wish.add_noqa:
+        before = sum(map(len, found_in(read(text), selection)))
+        return outcome._replace(silenced=before - len(outcome.remaining))
+    return outcome
+
+
+def _joined(result: FileResult, outcome: "Outcome") -> FileResult:
+    return result._replace(
+        applied=result.applied + outcome.applied,
+        refused=result.refused + outcome.refused,
+        remaining=tuple(sorted(result.remaining + outcome.remaining, key=lambda finding: finding.sort_key)),
+        silenced=result.silenced + outcome.silenced,
+    )
 
 
 def replace_file(path: str, old: bytes, new: bytes) -> None:

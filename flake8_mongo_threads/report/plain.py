@@ -11,4 +11,4 @@ def write(reports: Iterable[FileReport], out: TextIO) -> None:
     """Write the findings as they come; columns count from 1."""
     for report in reports:
         for finding in report.findings:
-            print(f"{report.path}:{finding.span.line}:{finding.span.col + 1}: {finding.code} {one_line(finding.message)}", file=out)
+            print(f"{report.path}:{report.place(finding.span.line, finding.span.col)}: {finding.code} {one_line(finding.message)}", file=out)

@@ -190,6 +190,8 @@ class Inference:
         while current is not None:
             if current.kind != "class" or current is own:
                 bindings = current.bindings.get(name)
+                if bindings and current.kind == "class" and use is not None:
+                    bindings = _bound_before(current, bindings, use)
                 if bindings and not (name in current.globals and current.kind != "module"):
                     if use is not None and current.function is own and current.kind != "comprehension":
                         bindings = current.index.reaching(current, name, use)
@@ -244,6 +246,10 @@ class Inference:
             return self.unpack(self.iterate(module, binding.value, self.values(module, binding.value)), binding.path)
         if how == "with":
             return self.unpack(self.enter(self.values(module, binding.value), self._with_is_async(module, binding.value)), binding.path)
+        if how == "aug":
+            # ``doc |= changes`` and ``rows += more`` keep what the name was
+            others = [b for b in binding.scope.bindings.get(binding.name, ()) if b.how not in ("aug", "del")]
+            return self.join(module, others) if others else UNKNOWN_ONLY
         return UNKNOWN_ONLY
 
     @staticmethod
@@ -1858,6 +1864,16 @@ def dependency(module: "Module", call: ast.Call) -> ast.expr | None:
             if default is call:
                 return arg.annotation
     return None
+
+
+def _bound_before(scope: Scope, bindings: list[Binding], use: ast.AST) -> list[Binding]:
+    """The bindings of a class body that a name in it can mean: in ``db = db`` the second ``db`` is the one outside."""
+    index = scope.index
+    if use not in index.parents:
+        return bindings
+    statement = index.statement(use)
+    place = (getattr(use, "lineno", 0), getattr(use, "col_offset", 0))
+    return [b for b in bindings if b.how == "def" or (b.position < place and index.statement(b.node) is not statement)]
 
 
 def _class_of(scope: Scope) -> Scope | None:

@@ -1,0 +1,115 @@
+"""MDB004: a client option that the driver does not know, or ignores."""
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from flake8_mongo_threads.driver import api, renames
+from flake8_mongo_threads.edits import RemoveKeyword, RenameKeyword, ReplaceExpr
+from flake8_mongo_threads.findings import Applicability, Finding, Fix
+from flake8_mongo_threads.rules.base import Example, Rule
+from flake8_mongo_threads.rules.repair import anchor
+from flake8_mongo_threads.semantics.options import IGNORED, KEYWORD, NEW, REMOVED, URI, OptionUse
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
+
+RULE = Rule(
+    code="MDB004",
+    name="unknown-option",
+    summary="A client option that the driver does not know or ignores, as keyword or inside a literal URI.",
+    why=(
+        "MongoClient(max_pool_size=10) raises ConfigurationError: Unknown option. The same key in a URI only warns and is ignored: the pool "
+        "keeps its 100 connections. waitQueueMultiple is accepted by every 4.x and does nothing. Case does not matter to the driver "
+        "(MAXPOOLSIZE is fine), underscores do. The target releases decide: ssl_ca_certs, j and socketKeepAlive are gone since 4.0."
+    ),
+    examples=(
+        Example(
+            bad=(
+                "from pymongo import MongoClient\n"
+                "\n"
+                'client = MongoClient("mongodb://localhost", max_pool_size=10)  # expect: MDB004\n'
+            ),
+            good='from pymongo import MongoClient\n\nclient = MongoClient("mongodb://localhost", maxPoolSize=10)\n',
+            fixed='from pymongo import MongoClient\n\nclient = MongoClient("mongodb://localhost", maxPoolSize=10)\n',
+        ),
+        Example(
+            title="In a URI the driver only warns",
+            bad=(
+                "from pymongo import MongoClient\n"
+                "\n"
+                'client = MongoClient("mongodb://localhost/?waitQueueMultiple=4")  # expect: MDB004\n'
+            ),
+            good='from pymongo import MongoClient\n\nclient = MongoClient("mongodb://localhost/?waitQueueTimeoutMS=4000")\n',
+        ),
+    ),
+    fix=Applicability.SAFE,
+    known_limits=(
+        "Options that come through **kwargs, from settings or from another file are not read.",
+        "Options of subclasses with their own __init__, and of other packages that build the client, are not checked.",
+    ),
+    references=("https://pymongo.readthedocs.io/en/stable/api/pymongo/mongo_client.html",),
+)
+
+
+@RULE.on(OptionUse)
+def check(module: "Module", use: OptionUse) -> Iterator[Finding]:
+    """Report the keyword, the key in the dictionary, or the place in the URI."""
+    if use.problem == NEW:
+        return
+    where = " in the URI" if use.where == URI else ""
+    if use.problem == IGNORED:
+        what = f"is accepted and ignored since PyMongo {use.until}"
+    elif use.problem == REMOVED:
+        what = f"was removed in PyMongo {use.until} (target: {use.why})" if use.until else f"is not in PyMongo {use.answer.missing}"
+        what += ", the driver only warns and ignores it" if use.where == URI else ", the client raises ConfigurationError"
+    else:
+        what = "is unknown to the driver, which only warns and ignores it" if use.where == URI else "is unknown to the driver: ConfigurationError"
+    yield RULE.finding(module, use.span, f"client option '{use.key}'{where} {what}: {_cure(use)}", fix=_fix(module, use), cause=use.cause)
+
+
+def _cure(use: OptionUse) -> str:
+    replacement = use.replacement
+    if replacement is not None and replacement.advice:
+        return f"use {replacement.advice}"
+    if use.suggestion:
+        return f"use {use.suggestion}"
+    if replacement is not None and replacement.arguments.startswith("drop: "):
+        return f"drop it, {replacement.arguments[len('drop: ') :]}"
+    return "drop it"
+
+
+def _fix(module: "Module", use: OptionUse) -> Fix | None:
+    replacement = use.replacement
+    mechanical = replacement is not None and replacement.fix == renames.AUTO
+    spelling = replacement is None and use.suggestion.lower() == use.key.lower().replace("_", "")
+    if not mechanical and not spelling:
+        return None
+    new = use.suggestion
+    if use.where == KEYWORD and isinstance(use.node, ast.keyword):
+        present = {(item.arg or "").lower() for item in use.call.keywords}
+        if new:
+            if new.lower() in present:
+                return None
+            return Fix(f"Write {new}=", Applicability.SAFE, (RenameKeyword(anchor(module, use.call), use.key, new),))
+        if replacement is not None and not replacement.new and replacement.arguments.startswith("drop"):
+            return Fix(f"Drop {use.key}=", Applicability.SAFE, (RemoveKeyword(anchor(module, use.call), use.key),))
+        return None
+    if use.where == URI and new and isinstance(use.node, ast.Constant):
+        return _in_text(module, use, new)
+    return None
+
+
+def _in_text(module: "Module", use: OptionUse, new: str) -> Fix | None:
+    """Rename an option inside a URI that is one plain string on one line."""
+    span = module.source.span(use.node)
+    if span.line != span.end_line:
+        return None
+    text = module.source.lines[span.line - 1][span.col : span.end_col]
+    if not re.fullmatch(r"(['\"])[^'\"\\{}]*\1", text) or f"{new.lower()}=" in text.lower() or not api.option_spelling(new):
+        return None
+    changed = re.sub(rf"(?<=[?&;]){re.escape(use.key)}(?==)", new, text)
+    if changed == text:
+        return None
+    return Fix(f"Write {new}=", Applicability.SAFE, (ReplaceExpr(anchor(module, use.node), changed),))

@@ -1,0 +1,692 @@
+"""The facts of the rules about what exists: every use of a driver's name that some targeted release does not have.
+
+Imports, attributes of modules and classes, members of objects whose kind is certain, and keyword arguments. A use that is
+guarded (``guards``) gives no fact.
+"""
+
+import ast
+import builtins
+import functools
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from flake8_mongo_threads.driver import api, kinds, renames, wrappers
+from flake8_mongo_threads.driver.api import Answer, Status, Target
+from flake8_mongo_threads.driver.renames import Replacement
+from flake8_mongo_threads.driver.targets import target_for
+from flake8_mongo_threads.findings import Span
+from flake8_mongo_threads.semantics.facts import PRODUCERS
+from flake8_mongo_threads.semantics.guards import IMPORT_ERRORS, NAME_ERRORS, guarded
+from flake8_mongo_threads.semantics.inference import MAX_WORK
+from flake8_mongo_threads.semantics.scopes import Import, Scope
+from flake8_mongo_threads.semantics.syntax import TRIES, dotted, last_name, text_of
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Instance, Method, Partial, Value, known
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
+
+NONEXISTENT = "nonexistent"
+REMOVED = "removed"
+NEW = "new"
+
+_OPEN_OBJECTS = frozenset(("client", "database", "collection"))
+"""Families whose unknown attributes are databases and collections."""
+_CHILD = {"client": "Database", "database": "Collection", "collection": "Collection"}
+_SPELLINGS: dict[tuple[str, str], str] = {
+    ("client", "sync"): "pymongo.MongoClient",
+    ("client", "async"): "pymongo.AsyncMongoClient",
+    ("database", "sync"): "pymongo.database.Database",
+    ("database", "async"): "pymongo.asynchronous.database.AsyncDatabase",
+    ("collection", "sync"): "pymongo.collection.Collection",
+    ("collection", "async"): "pymongo.asynchronous.collection.AsyncCollection",
+    ("cursor", "sync"): "pymongo.cursor.Cursor",
+    ("cursor", "async"): "pymongo.asynchronous.cursor.AsyncCursor",
+    ("command-cursor", "sync"): "pymongo.command_cursor.CommandCursor",
+    ("command-cursor", "async"): "pymongo.asynchronous.command_cursor.AsyncCommandCursor",
+    ("raw-cursor", "sync"): "pymongo.cursor.RawBatchCursor",
+    ("raw-cursor", "async"): "pymongo.asynchronous.cursor.AsyncRawBatchCursor",
+    ("change-stream", "sync"): "pymongo.change_stream.ChangeStream",
+    ("change-stream", "async"): "pymongo.asynchronous.change_stream.AsyncChangeStream",
+    ("session", "sync"): "pymongo.client_session.ClientSession",
+    ("session", "async"): "pymongo.asynchronous.client_session.AsyncClientSession",
+    ("gridfs-bucket", "sync"): "gridfs.GridFSBucket",
+    ("gridfs-bucket", "async"): "gridfs.AsyncGridFSBucket",
+    ("gridfs", "sync"): "gridfs.GridFS",
+    ("gridfs", "async"): "gridfs.AsyncGridFS",
+    ("client-encryption", "sync"): "pymongo.encryption.ClientEncryption",
+    ("client-encryption", "async"): "pymongo.asynchronous.encryption.AsyncClientEncryption",
+    ("client", "motor"): "motor.motor_asyncio.AsyncIOMotorClient",
+    ("database", "motor"): "motor.motor_asyncio.AsyncIOMotorDatabase",
+    ("collection", "motor"): "motor.motor_asyncio.AsyncIOMotorCollection",
+    ("cursor", "motor"): "motor.motor_asyncio.AsyncIOMotorCursor",
+    ("command-cursor", "motor"): "motor.motor_asyncio.AsyncIOMotorCommandCursor",
+    ("change-stream", "motor"): "motor.motor_asyncio.AsyncIOMotorChangeStream",
+    ("session", "motor"): "motor.motor_asyncio.AsyncIOMotorClientSession",
+    ("gridfs-bucket", "motor"): "motor.motor_asyncio.AsyncIOMotorGridFSBucket",
+}
+"""A public path of the class of a kind. GridIn and GridOut answer for the fields of the stored document: they are left out."""
+
+_PLAIN = frozenset(dir(str) + dir(list) + dir(dict) + dir(set) + dir(bytes)) | frozenset(
+    ("info", "debug", "warning", "critical", "exception", "log", "isoformat", "strftime", "timestamp", "read", "readline", "write", "group")
+)
+"""Names of everyday objects: looked at only where a driver had the name, too."""
+
+_MARKS = {"pymongo": "mongo_client.py", "bson": "objectid.py", "gridfs": "grid_file.py", "motor": "core.py"}
+"""A file that only the driver's own package has."""
+
+
+class NameUse:
+    """A use of a name that some targeted release does not have."""
+
+    __slots__ = ("advice", "answer", "cause", "node", "problem", "replacement", "shown", "span", "suggestion", "target", "what")
+
+    def __init__(
+        self,
+        node: ast.AST,
+        span: Span,
+        answer: Answer,
+        problem: str,
+        what: str,
+        shown: str,
+        target: Target,
+        *,
+        replacement: Replacement | None = None,
+        suggestion: str = "",
+        advice: str = "",
+    ) -> None:
+        self.node = node
+        """The alias, attribute, name or keyword."""
+        self.span = span
+        self.answer = answer
+        self.problem = problem
+        """``nonexistent``, ``removed`` (in some or all targeted releases) or ``new`` (for some or all of them)."""
+        self.what = what
+        """module, name, member, read, keyword or receiver (a method used as a collection)."""
+        self.shown = shown
+        """The name for people."""
+        self.target = target
+        self.replacement = replacement
+        """The curated replacement, if there is one."""
+        self.suggestion = suggestion
+        """What exists in every targeted release and is probably meant: a path, a member or a keyword."""
+        self.advice = advice
+        """What the use does instead, for the message; empty for the usual error."""
+        self.cause = f"name@{span.line}:{span.col}"
+
+
+# ---------------------------------------------------------------------- what the file works with
+
+
+@functools.cache
+def class_of(family: str, flavour: str) -> str:
+    """The id of the class of a kind of object; empty when its members are not checked."""
+    spelling = _SPELLINGS.get((family, flavour))
+    if spelling is None and flavour == "async":
+        spelling = _SPELLINGS.get((family, "sync"))
+    found = api.resolve(spelling) if spelling else None
+    return found.path if found is not None and found.kind == "class" else ""
+
+
+def class_of_object(value: Driver) -> str:
+    """The id of the class of a driver object; of the result of a write, by the method that gave it."""
+    if value.family != "result":
+        return class_of(value.family, value.flavour)
+    call = value.site.node if value.site is not None else None
+    if value.parent is None or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+        return ""
+    flavour = "sync" if value.flavour == "motor" else value.flavour
+    owner = class_of(value.parent.family, flavour)
+    return api.returns(owner, call.func.attr) if owner else ""
+
+
+def is_driver_source(module: "Module") -> bool:
+    """Whether the file belongs to a driver itself, or stands beside a copy of one: it is made for that very release."""
+    parts = module.location.replace("\\", "/").split("/")[:-1]
+    for package, mark in _MARKS.items():
+        if package in parts:
+            folder = "/".join(parts[: len(parts) - parts[::-1].index(package)])
+            if os.path.isfile(os.path.join(folder, mark)):
+                return True
+    return any(os.path.isfile(os.path.join(root, "pymongo", "mongo_client.py")) for root in module.roots)
+
+
+def is_local(module: "Module", what: Import) -> bool:
+    """Whether an import names a module of the program that is called like a driver's package: a ``motor.py`` beside the file.
+
+    A single file has no submodules, so ``import motor.motor_asyncio`` never means it.
+    """
+    from flake8_mongo_threads.semantics import modules
+
+    package, _, rest = what.module.partition(".")
+    for root in module.roots:
+        path = modules.file_at(os.path.join(root, package))
+        if not path or os.path.abspath(path) == module.location:
+            continue
+        if os.path.basename(path) != "__init__.py":
+            if not rest:
+                return True
+        elif not os.path.isfile(os.path.join(os.path.dirname(path), _MARKS[package])):
+            return True
+    return False
+
+
+def driver_imports(module: "Module") -> list[tuple[Import, Scope]]:
+    """The imports of the drivers' packages, in source order."""
+    found = []
+    for what, scope in module.index.imports:
+        if not what.level and what.module.partition(".")[0] in api.PACKAGES and not is_local(module, what):
+            found.append((what, scope))
+    found.sort(key=lambda pair: (pair[0].alias.lineno, pair[0].alias.col_offset))
+    return found
+
+
+def problem_of(answer: Answer, wanted: int) -> str:
+    """What is wrong with a name in the targeted releases, or nothing."""
+    if answer.status is Status.NEVER:
+        return NONEXISTENT
+    if answer.status is Status.GONE:
+        return REMOVED
+    if answer.status is Status.LATER:
+        return NEW
+    if answer.status is Status.SOME:
+        lacking = wanted & ~answer.have
+        lowest = answer.have & -answer.have
+        return REMOVED if lacking > lowest else NEW
+    return ""
+
+
+# ---------------------------------------------------------------------- the scan
+
+
+class _Scan:
+    def __init__(self, module: "Module") -> None:
+        self.module = module
+        self.target = target_for(module.location, module.project.config)
+        self.found: list[NameUse] = []
+        self.imports = driver_imports(module)
+        self.roots = {what.module.partition(".")[0] for what, _ in self.imports}
+        self.everything = Target(api.everything("pymongo"), api.everything("motor"))
+        self._stdlib: frozenset[str] | None = None
+
+    def run(self) -> list[NameUse]:
+        if is_driver_source(self.module):
+            return []
+        for what, scope in self.imports:
+            self._import(what, scope)
+        self._star_names()
+        self._attributes()
+        self._keywords()
+        self.found.sort(key=lambda use: (use.span.line, use.span.col))
+        return self.found
+
+    # imports -----------------------------------------------------------
+
+    def _alias_span(self, alias: ast.alias, name: str) -> Span:
+        span = self.module.source.span(alias)
+        return Span(span.line, span.col, span.line, span.col + len(name))
+
+    def _module_span(self, what: Import) -> Span:
+        if isinstance(what.statement, ast.Import):
+            return self._alias_span(what.alias, what.alias.name)
+        start = self.module.source.span(what.statement)
+        line = self.module.source.lines[start.line - 1]
+        col = line.find(what.module, start.col + len("from"))
+        if col < 0:
+            return Span(start.line, start.col, start.line, start.col + len("from"))
+        return Span(start.line, col, start.line, col + len(what.module))
+
+    def _import(self, what: Import, scope: Scope) -> None:
+        del scope
+        parts = what.module.split(".")
+        for end in range(1, len(parts) + 1):
+            path = ".".join(parts[:end])
+            answer = api.module(path, self.target)
+            if self._wrong(answer):
+                if not self._excused(what.alias, IMPORT_ERRORS, answer):
+                    replacement = renames.path_replacement(path)
+                    suggestion = api.suggest_module(path, self.target)
+                    if isinstance(what.statement, ast.ImportFrom) and what.name != "*":
+                        whole = f"{path}.{what.name}" if path == what.module else ""
+                        replacement = (renames.path_replacement(whole) if whole else None) or replacement
+                    self._add(what.alias, self._module_span(what), answer, "module", path, replacement, suggestion)
+                return
+        if isinstance(what.statement, ast.ImportFrom) and what.name != "*":
+            self._imported_name(what)
+
+    def _imported_name(self, what: Import) -> None:
+        answer = api.name(what.module, what.name, self.target)
+        if not self._wrong(answer) or self._excused(what.alias, IMPORT_ERRORS, answer):
+            return
+        path = f"{what.module}.{what.name}"
+        self._add(
+            what.alias,
+            self._alias_span(what.alias, what.name),
+            answer,
+            "name",
+            path,
+            renames.path_replacement(path),
+            api.suggest_name(what.module, what.name, self.target),
+        )
+
+    def _star_names(self) -> None:
+        """Names that can only come from ``from driver import *`` and that the driver lacks."""
+        index = self.module.index
+        stars = [what for what, _ in index.imports if what.name == "*"]
+        ours = [what for what, _ in self.imports if what.name == "*"]
+        if not ours:
+            return
+        bound = {name for scope in index.scopes for name in scope.bindings}
+        for name, loads in index.name_loads.items():
+            if name in bound or name.startswith("_") or hasattr(builtins, name):
+                continue
+            for what in ours:
+                path = f"{what.module}.{name}"
+                answer = api.name(what.module, name, self.target)
+                replacement = renames.path_replacement(path)
+                if answer.status in (Status.OK, Status.OPEN):
+                    break
+                # A name that no release had may come from another star; one that is known to be imagined does not.
+                if not self._wrong(answer) or (answer.status is Status.NEVER and (replacement is None or len(stars) > len(ours))):
+                    continue
+                if not self._excused(loads[0], NAME_ERRORS, answer):
+                    suggestion = api.suggest_name(what.module, name, self.target)
+                    self._add(loads[0], self.module.source.span(loads[0]), answer, "name", path, replacement, suggestion)
+                break
+
+    # attributes --------------------------------------------------------
+
+    def _attributes(self) -> None:
+        module = self.module
+        index = module.index
+        inference = module.inference
+        ordinary = [name for name in index.attribute_loads if not name.startswith("_")]
+        # Names that a driver has or had come first: should the work be cut off, what is left is the least likely.
+        ordinary.sort(key=lambda name: (not _ever(name), name))
+        for name in ordinary:
+            familiar = _ever(name)
+            if not familiar and (name in _PLAIN or inference.work > MAX_WORK // 2):
+                continue
+            for node in index.attribute_loads[name]:
+                if not self._idle(node):
+                    self._attribute(node)
+
+    def _idle(self, node: ast.Attribute) -> bool:
+        """Whether the receiver is certainly nothing of a driver, told by its first name alone."""
+        base: ast.AST = node.value
+        while isinstance(base, (ast.Attribute, ast.Call, ast.Subscript)):
+            base = base.func if isinstance(base, ast.Call) else base.value
+        if isinstance(base, ast.Name):
+            return base.id in self._standard_modules()
+        return isinstance(base, (ast.Constant, ast.JoinedStr))
+
+    def _standard_modules(self) -> frozenset[str]:
+        """Local names that only ever mean a module of the standard library."""
+        if self._stdlib is None:
+            names: dict[str, bool] = {}
+            for scope in self.module.index.scopes:
+                for name, bindings in scope.bindings.items():
+                    plain = all(b.how == "import" and _from_stdlib(b.value) for b in bindings)
+                    names[name] = names.get(name, True) and plain
+            self._stdlib = frozenset(name for name, plain in names.items() if plain)
+        return self._stdlib
+
+    def _attribute(self, node: ast.Attribute) -> None:
+        values = known(self.module.values(node.value))
+        if not values:
+            return
+        if all(isinstance(value, Method) for value in values):
+            self._method_as_collection(node, values[0])
+        elif len(values) == 1 and isinstance(values[0], External):
+            self._external(node, values[0].path)
+        else:
+            driver = self.module.inference.agreed(values)
+            if driver is not None and not self._program_class_has(values, node.attr):
+                self._member(node, driver)
+
+    def _external(self, node: ast.Attribute, path: str) -> None:
+        if path.partition(".")[0] not in api.PACKAGES:
+            return
+        instance = path.endswith("()")
+        found = api.resolve(path[:-2] if instance else path, self.everything)
+        if found is None:
+            return
+        name = node.attr
+        if found.kind == "module" and not instance:
+            self._module_attribute(node, path, found.path)
+        elif found.kind == "class" and api.is_class(found.path):
+            if not instance and name in dir(type):
+                return
+            if instance and api.has_getattr(found.path):
+                return
+            self._class_member(node, found.path, renames.family_of(found.path))
+
+    def _module_attribute(self, node: ast.Attribute, path: str, module_path: str) -> None:
+        name = node.attr
+        full = f"{module_path}.{name}"
+        answer = api.name(module_path, name, self.target)
+        if not self._wrong(answer):
+            if api.module(full, self.target).status is Status.OK:
+                self._submodule(node, full)
+            return
+        if self._excused(node, NAME_ERRORS, answer):
+            return
+        # ``import pymongo.pool; pymongo.pool.ThreadPool``: the module itself may be what is missing, and is reported there.
+        if api.module(module_path, self.target).status in (Status.GONE, Status.NEVER):
+            return
+        del path
+        span = self.module.source.name_span(node)
+        self._add(node, span, answer, "name", full, renames.path_replacement(full), api.suggest_name(module_path, name, self.target))
+
+    def _submodule(self, node: ast.Attribute, full: str) -> None:
+        """``import pymongo`` alone does not load every submodule; any other import of a driver may."""
+        answer = api.loaded_by_package(full, self.target)
+        if answer.status is Status.OK or not answer.missing:
+            return
+        for each in self.module.project.order:
+            for what, _ in each.index.imports:
+                if what.level == 0 and what.module.partition(".")[0] in api.PACKAGES and what.module not in ("pymongo", "bson"):
+                    return
+                if what.level == 0 and what.module == "pymongo" and what.name:
+                    resolved = api.resolve(f"pymongo.{what.name}")
+                    if resolved is None or resolved.kind == "module":
+                        return
+                if what.level or (what.module.partition(".")[0] not in api.PACKAGES and not _from_stdlib(what.statement)):
+                    return  # another module may import it
+        if self._excused(node, NAME_ERRORS, answer):
+            return
+        problem = NONEXISTENT if answer.status is Status.NEVER else REMOVED
+        span = self.module.source.name_span(node)
+        advice = f"'import {full.partition('.')[0]}' does not load the submodule"
+        self.found.append(NameUse(node, span, answer, problem, "submodule", full, self.target, suggestion=f"import {full}", advice=advice))
+
+    def _class_member(self, node: ast.Attribute, class_id: str, family: str) -> None:
+        name = node.attr
+        answer = api.member(class_id, name, self.target)
+        if not self._wrong(answer) or self._excused(node, NAME_ERRORS, answer) or self._patched(name):
+            return
+        replacement = (renames.member_replacement(family, name) if family else None) or _path_of_member(class_id, name)
+        shown = f"{class_id.rpartition('.')[2]}.{name}"
+        suggestion = api.suggest_member(class_id, name, self.target)
+        self._add(node, self.module.source.name_span(node), answer, "member", shown, replacement, suggestion)
+
+    def _member(self, node: ast.Attribute, driver: Driver) -> None:
+        class_id = class_of_object(driver)
+        name = node.attr
+        if not class_id or name in wrappers.EXTRA_MEMBERS:
+            return
+        if driver.family not in _OPEN_OBJECTS:
+            if not api.has_getattr(class_id):
+                self._class_member(node, class_id, driver.family if driver.family != "result" else "")
+            return
+        answer = api.member(class_id, name, self.target)
+        if not self._wrong(answer):
+            return
+        parent = self.module.index.parents.get(node)
+        called = isinstance(parent, ast.Call) and parent.func is node
+        advice = ""
+        if not called:
+            advice = f"it is silently a {_CHILD[driver.family]} now"
+            if not self._reads_member(node, parent, class_id, driver.family, answer):
+                return
+        if self._excused(node, NAME_ERRORS, answer) or self._patched(name):
+            return
+        family = driver.family
+        replacement = renames.member_replacement(family, name)
+        if replacement is not None and answer.status is Status.NEVER and replacement.removed:
+            replacement = replacement._replace(removed="")
+        shown = f"{class_id.rpartition('.')[2]}.{name}"
+        suggestion = api.suggest_member(class_id, name, self.target)
+        self._add(node, self.module.source.name_span(node), answer, "member" if called else "read", shown, replacement, suggestion, advice)
+
+    def _reads_member(self, node: ast.Attribute, parent: ast.AST | None, class_id: str, family: str, answer: Answer) -> bool:
+        """Whether an attribute that is not called is meant as a member: a property that is gone, or an imagined one in a condition."""
+        if answer.status is Status.LATER or problem_of(answer, self.target.mask(answer.dist)) == NEW:
+            return False
+        if answer.status is Status.NEVER:
+            return renames.member_replacement(family, node.attr) is not None and self._in_test(node, parent)
+        if api.member_kind(class_id, node.attr) not in ("property", "attribute"):
+            return False
+        if isinstance(parent, ast.Attribute):
+            member = kinds.member(family, "sync", node.attr)
+            if member is None or member.result != "client" or family == "client":
+                return False
+            inner = api.member(class_of("collection", "sync"), parent.attr, self.everything)
+            return kinds.member("client", "sync", parent.attr) is not None and inner.status is Status.NEVER
+        if isinstance(parent, ast.Subscript) and parent.value is node:
+            return False
+        stored = parent.targets[0] if isinstance(parent, ast.Assign) and len(parent.targets) == 1 else None
+        if isinstance(parent, (ast.AnnAssign, ast.NamedExpr)):
+            stored = parent.target
+        return stored is None or not self._used_as_collection(last_name(stored))
+
+    def _used_as_collection(self, name: str) -> bool:
+        """Whether something of this name is used with attributes or items later: it is a database or collection on purpose."""
+        index = self.module.index
+        loads: list[ast.AST] = [*index.name_loads.get(name, ()), *index.attribute_loads.get(name, ())]
+        return not loads or any(isinstance(index.parents.get(load), (ast.Attribute, ast.Subscript)) for load in loads)
+
+    @staticmethod
+    def _in_test(node: ast.AST, parent: ast.AST | None) -> bool:
+        if isinstance(parent, (ast.If, ast.While, ast.IfExp, ast.Assert)):
+            return parent.test is node
+        if isinstance(parent, ast.Call):
+            return last_name(parent.func) == "bool"
+        return isinstance(parent, (ast.BoolOp, ast.Compare)) or (isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not))
+
+    def _program_class_has(self, values: tuple[Value, ...], name: str) -> bool:
+        """Whether a class of the program that inherits from a driver class may supply the member."""
+        inference = self.module.inference
+        for value in values:
+            if not isinstance(value, Instance):
+                continue
+            for home, cls in inference.resolution_order(value.cls):
+                if {name, "__getattr__", "__getattribute__"} & cls.bindings.keys() or name in home.index.attribute_stores:
+                    return True
+            if any(kinds.class_kind(base) is None for base in inference.external_bases(value.cls)):
+                return True
+            if _has_unknown_base(value.cls):
+                return True
+        return False
+
+    def _method_as_collection(self, node: ast.Attribute, value: Value) -> None:
+        """``db.command.find_one()``: a method has no such attribute."""
+        method = node.value
+        if not isinstance(value, Method) or not isinstance(method, ast.Attribute) or value.owner.family not in _OPEN_OBJECTS:
+            return
+        parent = self.module.index.parents.get(node)
+        if not isinstance(parent, ast.Call) or parent.func is not node or not _ever(node.attr):
+            return
+        class_id = class_of(value.owner.family, value.owner.flavour)
+        answer = api.member(class_id, method.attr, self.target) if class_id else None
+        if answer is None or answer.status is not Status.OK or api.member_kind(class_id, method.attr, self.target) not in ("method", "coroutine"):
+            return
+        if self._excused(node, NAME_ERRORS, answer):
+            return
+        shown = f"{class_id.rpartition('.')[2]}.{method.attr}"
+        answer = answer._replace(status=Status.NEVER)
+        advice = f"'{method.attr}' is a method, write {text_of(method.value, 30)}[{method.attr!r}] for the {_CHILD[value.owner.family].lower()}"
+        use = NameUse(node, self.module.source.name_span(node), answer, NONEXISTENT, "receiver", shown, self.target, advice=advice)
+        self.found.append(use)
+
+    # keyword arguments -------------------------------------------------
+
+    def _keywords(self) -> None:
+        module = self.module
+        for call, _, method in module.calls.methods:
+            self._arguments(call, method)
+        seen: set[ast.AST] = set()
+        for call, _, value in module.calls.constructions:
+            if call in seen or not call.keywords:
+                continue
+            seen.add(call)
+            if isinstance(value, Partial):
+                continue
+            if isinstance(value, External):
+                self._constructed(call, value.path)
+
+    def _arguments(self, call: ast.Call, method: Method) -> None:
+        class_id = class_of_object(method.owner)
+        if not class_id:
+            return
+        for item in call.keywords:
+            if item.arg is not None:
+                self._keyword(item, class_id, method.owner.family, method.name)
+
+    def _keyword(self, item: ast.keyword, class_id: str, family: str, name: str) -> None:
+        argument = item.arg or ""
+        answer = api.keyword(class_id, name, argument, self.target)
+        if not self._wrong(answer, answer.have):
+            return
+        place, _ = api._signatures(class_id, name)  # noqa: SLF001 - whose releases the answer is about
+        if self._excused(item, NAME_ERRORS, answer):
+            return
+        replacement = renames.keyword_replacement(family, name, argument)
+        spelled = class_id.rpartition(".")[2] if name == "__init__" else f"{class_id.rpartition('.')[2]}.{name}"
+        shown = f"{spelled}({argument}=)"
+        self._add(item, self._keyword_span(item), answer._replace(dist=api.distribution(place)), "keyword", shown, replacement, self._near(class_id, name, argument, replacement))
+
+    def _near(self, class_id: str, name: str, argument: str, replacement: Replacement | None) -> str:
+        if replacement is not None:
+            return replacement.new
+        names = [each for row in api.parameters(class_id, name, self.target) for each in (*row.positional, *row.keyword_only)]
+        snake = api.snake_case(argument)
+        return snake if snake in names and snake != argument else ""
+
+    def _keyword_span(self, item: ast.keyword) -> Span:
+        span = self.module.source.span(item)
+        return Span(span.line, span.col, span.line, span.col + len(item.arg or ""))
+
+    def _constructed(self, call: ast.Call, path: str) -> None:
+        if path in ("functools.partial", "functools.partialmethod"):
+            method = self.module.inference.method(self.module, call.args[0]) if call.args else None
+            if method is not None:
+                self._arguments(call, method)
+            return
+        if path.partition(".")[0] not in api.PACKAGES or "()" in path:
+            return
+        found = api.resolve(path, self.everything)
+        if found is None:
+            return
+        kind = kinds.class_kind(found.path)
+        if found.kind == "class" and api.is_class(found.path) and (kind is None or kind[0] != "client"):
+            for item in call.keywords:
+                if item.arg is not None:
+                    self._keyword(item, found.path, kind[0] if kind is not None else "", "__init__")
+        elif found.kind == "function":
+            for item in call.keywords:
+                if item.arg is not None:
+                    self._function_keyword(item, found.path)
+
+    def _function_keyword(self, item: ast.keyword, path: str) -> None:
+        argument = item.arg or ""
+        accepted = api.function(path, self.target)
+        if not accepted or any(row.accepts(argument) for row in accepted):
+            return
+        ever = any(row.accepts(argument) for row in api.function(path, self.everything))
+        dist = api.distribution(path)
+        status = Status.GONE if ever else Status.NEVER
+        answer = Answer(status, f"{path}({argument}=)", dist, missing=api.ranges(dist, self.target.mask(dist)))
+        if not self._wrong(answer) or self._excused(item, NAME_ERRORS, answer):
+            return
+        self._add(item, self._keyword_span(item), answer, "keyword", f"{path}({argument}=)", None, "")
+
+    # helpers -----------------------------------------------------------
+
+    def _wrong(self, answer: Answer, have: int = 0) -> bool:
+        del have
+        if answer.status in (Status.OK, Status.OPEN):
+            return False
+        if answer.status is Status.NEVER and answer.dist in self.target.beyond:
+            # The project works with a release newer than any that is known here.
+            return False
+        return True
+
+    def _excused(self, node: ast.AST, errors: frozenset[str], answer: Answer) -> bool:
+        subject = answer.subject
+        if subject.startswith("bson.") and answer.status is Status.NEVER and not self.roots - {"bson"}:
+            # Another distribution is called bson, too; it comes without the others.
+            return True
+        return guarded(self.module, node, errors) or self._skipped(subject)
+
+    def _skipped(self, subject: str) -> bool:
+        """Whether ``pytest.importorskip`` stands for a module that the name belongs to."""
+        if "importorskip" not in self.module.source.text:
+            return False
+        for call in self.module.index.calls:
+            if last_name(call.func) == "importorskip" and call.args and isinstance(call.args[0], ast.Constant):
+                if f"{subject}.".startswith(f"{call.args[0].value}.") and call.args[0].value not in api.PACKAGES:
+                    return True
+        return False
+
+    def _patched(self, name: str) -> bool:
+        """Whether the program itself puts the name on a driver's class or object."""
+        module = self.module
+        for store in module.index.attribute_stores.get(name, ()):
+            if isinstance(store.target, ast.Attribute):
+                for value in known(module.values(store.target.value)):
+                    if isinstance(value, (External, Driver, Class)):
+                        return True
+        if name not in module.source.text or not any(word in module.source.text for word in ("setattr", "patch")):
+            return False
+        for call in module.index.calls:
+            if last_name(call.func) in ("setattr", "object", "patch", "multiple"):
+                for argument in call.args:
+                    if isinstance(argument, ast.Constant) and isinstance(argument.value, str) and argument.value.rpartition(".")[2] == name:
+                        return True
+        return False
+
+    def _add(
+        self,
+        node: ast.AST,
+        span: Span,
+        answer: Answer,
+        what: str,
+        shown: str,
+        replacement: Replacement | None,
+        suggestion: str,
+        advice: str = "",
+    ) -> None:
+        problem = problem_of(answer, self.target.mask(answer.dist))
+        if problem:
+            self.found.append(
+                NameUse(node, span, answer, problem, what, shown, self.target, replacement=replacement, suggestion=suggestion, advice=advice)
+            )
+
+
+def _from_stdlib(statement: ast.AST | None) -> bool:
+    if isinstance(statement, ast.Import):
+        return all(alias.name.partition(".")[0] in sys.stdlib_module_names for alias in statement.names)
+    if isinstance(statement, ast.ImportFrom):
+        return not statement.level and (statement.module or "").partition(".")[0] in sys.stdlib_module_names
+    return False
+
+
+def _has_unknown_base(cls: Class) -> bool:
+    """Whether a class has a base that nobody can read."""
+    return any(isinstance(base, (ast.Call, ast.Starred)) for base in getattr(cls.scope.node, "bases", ()))
+
+
+@functools.cache
+def _ever(name: str) -> bool:
+    """Whether any release of a driver has the name as a member of some object of the user interface."""
+    return any(name in kinds.members(family, flavour) for family in kinds.FAMILIES for flavour in kinds.FLAVOURS)
+
+
+def _path_of_member(class_id: str, name: str) -> Replacement | None:
+    """The curated replacement of a member of a class outside the families, or of a base."""
+    for path in api.linearised(class_id):
+        for spelling in (path, f"{path.partition('.')[0]}.{path.rpartition('.')[2]}"):
+            found = renames.path_replacement(f"{spelling}.{name}")
+            if found is not None:
+                return found
+    return None
+
+
+def names_used(module: "Module") -> Iterator[NameUse] | list[NameUse]:
+    """Every use in this file of a driver's name that some targeted release does not have."""
+    return _Scan(module).run()
+
+
+PRODUCERS[NameUse] = names_used  # type: ignore[assignment]
