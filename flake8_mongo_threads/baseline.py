@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from flake8_mongo_threads.guard import INTERNAL_ERROR
 from flake8_mongo_threads.report import FileReport
 from flake8_mongo_threads.report.fingerprints import identities
 
@@ -58,8 +59,8 @@ class Baseline:
         return cls(os.path.dirname(os.path.abspath(path)), known)
 
     def add(self, report: FileReport) -> None:
-        """Let the findings of a file be known."""
-        self.known.update(self._entries(report))
+        """Let the findings of a file be known, but for failures of the linter itself."""
+        self.known.update(entry for entry in self._entries(report) if entry.code != INTERNAL_ERROR)
 
     def without_known(self, reports: Iterable[FileReport]) -> Iterator[FileReport]:
         """The reports without the findings that are known."""

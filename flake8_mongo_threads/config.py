@@ -82,9 +82,13 @@ def parse_factory(line: str) -> Factory:
     if not (equals and colon and dash and module and name):
         raise ConfigError(f"mongo-threads-factories: {line!r} is not of the form 'package.module:function = sync-database'")
     if flavour not in FLAVOURS:
-        raise ConfigError(f"mongo-threads-factories: unknown flavour {flavour!r} in {line!r}{nearest(flavour, FLAVOURS)}; one of {', '.join(FLAVOURS)}")
+        raise ConfigError(
+            f"mongo-threads-factories: unknown flavour {flavour!r} in {line!r}{nearest(flavour, FLAVOURS)}; one of {', '.join(FLAVOURS)}"
+        )
     if family not in FAMILIES:
-        raise ConfigError(f"mongo-threads-factories: unknown kind {family!r} in {line!r}{nearest(family, FAMILIES)}; one of {', '.join(FAMILIES)}")
+        raise ConfigError(
+            f"mongo-threads-factories: unknown kind {family!r} in {line!r}{nearest(family, FAMILIES)}; one of {', '.join(FAMILIES)}"
+        )
     return Factory(module.strip(), name.strip(), family, flavour)
 
 
@@ -96,7 +100,9 @@ def parse_spawner(line: str) -> Spawner:
     if not (equals and colon and path and argument):
         raise ConfigError(f"mongo-threads-spawners: {line!r} is not of the form 'package.function:0 = thread'")
     if where not in PLACES:
-        raise ConfigError(f"mongo-threads-spawners: unknown place {where!r} in {line!r}{nearest(where, PLACES)}; one of {', '.join(PLACES)}")
+        raise ConfigError(
+            f"mongo-threads-spawners: unknown place {where!r} in {line!r}{nearest(where, PLACES)}; one of {', '.join(PLACES)}"
+        )
     return Spawner(path, int(argument) if argument.isdigit() else argument, where)
 
 

@@ -16,6 +16,7 @@ from flake8_mongo_threads.semantics.module import Module, Project
 from flake8_mongo_threads.source import Source
 
 INTERNAL_ERROR = "MDB000"
+_DEFAULT = Config()
 
 _TELLING = ("_one(", "_many(", "_one_and_", ".count_documents(", ".bulk_write(")
 """Ends of calls that few other libraries have: a file with one may get its objects from the modules that use it."""
@@ -24,8 +25,7 @@ _STORES = ("request.app", "current_app", "app.state", "request.state", "flask.g"
 _FRAMEWORKS = ("fastapi", "starlette", "flask", "aiohttp", "sanic", "quart", "tornado", "discord", "litestar")
 
 
-
-def gate(tree: ast.Module, lines: list[str], filename: str, config: Config = Config()) -> bool:  # noqa: B008 - immutable
+def gate(lines: list[str], filename: str, config: Config = _DEFAULT) -> bool:
     """Whether a file can matter: it names a driver, or imports a first-party module that does.
 
     Files without any of this cost a few substring searches and look-ups of files, kept for the run.
@@ -85,7 +85,7 @@ def analyse(source: Source, tree: ast.Module, config: Config) -> list[Finding]:
                 facts: list[object] = module.facts(fact_type)
                 for fact in facts:
                     findings.extend(check(module, fact))
-            except Exception as error:  # noqa: BLE001 - a rule must not take the others down
+            except Exception as error:
                 findings.append(internal_error(source.path, Span(1, 0, 1, 0), rule.code, error))
                 break
     return reduce(findings)
@@ -94,7 +94,9 @@ def analyse(source: Source, tree: ast.Module, config: Config) -> list[Finding]:
 def internal_error(path: str, span: Span, where: str, error: BaseException) -> Finding:
     """The finding that stands for a failure of the linter itself."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    return Finding(INTERNAL_ERROR, path, span, f"internal error in {where}: {reason} (flake8-mongo-threads {__version__}: please report it)")
+    return Finding(
+        INTERNAL_ERROR, path, span, f"internal error in {where}: {reason} (flake8-mongo-threads {__version__}: please report it)"
+    )
 
 
 def reduce(findings: list[Finding]) -> list[Finding]:
@@ -119,10 +121,10 @@ def _rank(code: str) -> int:
     return PRECEDENCE.index(code) if code in PRECEDENCE else len(PRECEDENCE)
 
 
-def check_text(path: str, text: str, config: Config = Config()) -> list[Finding]:  # noqa: B008 - immutable
+def check_text(path: str, text: str, config: Config = _DEFAULT) -> list[Finding]:
     """The findings of a program given as text. Raises SyntaxError when it is not valid Python."""
     source = Source.from_text(path, text)
     tree = ast.parse(source.text)
-    if not gate(tree, source.lines, source.location, config):
+    if not gate(source.lines, source.location, config):
         return []
     return analyse(source, tree, config)

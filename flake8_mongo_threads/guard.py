@@ -27,7 +27,7 @@ def findings_of(tree: ast.Module, lines: list[str], path: str, config: Config) -
     try:
         from flake8_mongo_threads import engine
 
-        if not engine.gate(tree, lines, path, config):
+        if not engine.gate(lines, path, config):
             return []
         return engine.analyse(Source(path, lines), tree, config)
     except Exception as error:

@@ -130,7 +130,11 @@ def reason(module: Module, node: ast.AST, depth: int = 0) -> str:
             bindings = scope.bindings.get(node.id)
             if bindings:
                 binding = bindings[-1]
-                if binding.how in ("assign", "ann", "with", "for") and isinstance(binding.value, ast.AST) and UNKNOWN in module.values(binding.value):
+                if (
+                    binding.how in ("assign", "ann", "with", "for")
+                    and isinstance(binding.value, ast.AST)
+                    and UNKNOWN in module.values(binding.value)
+                ):
                     return f"{binding.how}: {reason(module, binding.value, depth + 1)}"
                 return f"name bound by {binding.how}"
             if scope.parent is None:

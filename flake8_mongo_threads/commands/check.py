@@ -10,6 +10,7 @@ from typing import TextIO
 from flake8_mongo_threads import report, selection
 from flake8_mongo_threads.baseline import Baseline, BaselineError
 from flake8_mongo_threads.check import Reading, check_paths, exit_code
+from flake8_mongo_threads.guard import INTERNAL_ERROR
 from flake8_mongo_threads.report import FileReport
 from flake8_mongo_threads.selection import Selection, SelectionError
 
@@ -68,19 +69,19 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"mongo-threads: {error}", file=sys.stderr)
         return 2
     warn_when_nothing_is_selected(chosen)
-    paths = chosen.paths(arguments.paths, not arguments.no_documents)
-    jobs = chosen.jobs if arguments.jobs is None else arguments.jobs
-    reading = Reading(arguments.docstrings, arguments.report_unparsable)
-    reports = check_paths(paths, chosen, jobs, reading)
-    seen: list[FileReport] = []
     try:
-        if arguments.write_baseline:
-            return _write_baseline(_note(reports, seen), arguments.write_baseline, len(paths))
-        if arguments.baseline:
-            reports = Baseline.read(arguments.baseline).without_known(reports)
+        known = Baseline.read(arguments.baseline) if arguments.baseline else None
     except BaselineError as error:
         print(f"mongo-threads: {error}", file=sys.stderr)
         return 2
+    paths = chosen.paths(arguments.paths, not arguments.no_documents)
+    jobs = chosen.jobs if arguments.jobs is None else arguments.jobs
+    reports = check_paths(paths, chosen, jobs, Reading(arguments.docstrings, arguments.report_unparsable))
+    seen: list[FileReport] = []
+    if arguments.write_baseline:
+        return _write_baseline(_note(reports, seen), arguments.write_baseline, len(paths))
+    if known is not None:
+        reports = known.without_known(reports)
     name = wanted_format(arguments.output_format, sys.stdout)
     if name in report.WITH_CHANGES:
         from flake8_mongo_threads.fixes.changes import with_changes
@@ -93,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         report.load(name).write(reports, sys.stdout)
     sys.stdout.flush()
     if arguments.statistics:
-        _write_statistics(seen)
+        _write_statistics(seen, sys.stdout if name in ("text", "plain") else sys.stderr)
     code = exit_code(seen)
     return 0 if arguments.exit_zero and code == 1 else code
 
@@ -119,13 +120,17 @@ def _note(reports: Iterable[FileReport], seen: list[FileReport]) -> Iterator[Fil
 
 
 def _write_baseline(reports: Iterable[FileReport], path: str, total: int) -> int:
-    """Write all findings into a baseline. Returns the exit code. Raises BaselineError."""
+    """Write all findings into a baseline. Returns the exit code: findings are no failure here."""
     baseline = Baseline(os.path.dirname(os.path.abspath(path)))
     seen = []
     for item in reports:
         baseline.add(item)
-        seen.append(item._replace(findings=()))
-    baseline.write(path)
+        seen.append(item._replace(findings=tuple(finding for finding in item.findings if finding.code == INTERNAL_ERROR)))
+    try:
+        baseline.write(path)
+    except BaselineError as error:
+        print(f"mongo-threads: {error}", file=sys.stderr)
+        return 2
     count = sum(baseline.known.values())
     print(f"{count} finding{'' if count == 1 else 's'} in {total} file{'' if total == 1 else 's'} written to {path}", file=sys.stderr)
     return exit_code(seen)
@@ -145,10 +150,10 @@ def _write_for_people(reports: Iterator[FileReport], total: int) -> None:
         text.show(progress.track(reports, total=total), screen)
 
 
-def _write_statistics(reports: Iterable[FileReport]) -> None:
+def _write_statistics(reports: Iterable[FileReport], out: TextIO) -> None:
     from flake8_mongo_threads.rules import load
 
     names = {rule.code: rule.name for rule in load()}
     counts = Counter(finding.code for item in reports for finding in item.findings)
     for code, count in sorted(counts.items()):
-        print(f"{count:<7} {code} {names.get(code, '')}".rstrip())
+        print(f"{count:<7} {code} {names.get(code, '')}".rstrip(), file=out)

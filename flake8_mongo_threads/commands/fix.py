@@ -18,6 +18,7 @@ from flake8_mongo_threads.commands.check import add_reading_arguments, jobs_argu
 from flake8_mongo_threads.findings import Applicability, Finding
 from flake8_mongo_threads.fixes.files import FileResult, Wish, fix_file
 from flake8_mongo_threads.guard import INTERNAL_ERROR
+from flake8_mongo_threads.report import FileReport
 from flake8_mongo_threads.selection import STDIN, Selection, SelectionError
 from flake8_mongo_threads.source import split_lines
 
@@ -119,7 +120,7 @@ def diff(result: FileResult) -> str:
 
 
 def _place(result: FileResult, finding: Finding) -> str:
-    return f"{result.path}:{finding.span.line}:{finding.span.col + 1}: {finding.code}"
+    return f"{result.path}:{FileReport(result.path, cells=result.cells).place(finding.span.line, finding.span.col)}: {finding.code}"
 
 
 def _tell(result: FileResult, show_fixes: bool, wish: Wish, out: TextIO) -> None:

@@ -57,7 +57,12 @@ _decorators(
 _decorators(_FLASK, ("before_first_request",), Handler(ONCE, "start-up hook"), bare=True)
 _QUART = ("quart.Quart()", "quart.Blueprint()")
 _decorators(_QUART, (*_HTTP, "route", "websocket", "errorhandler"), _ROUTE)
-_decorators(_QUART, ("before_request", "after_request", "teardown_request", "teardown_appcontext", "before_websocket"), Handler(REQUEST, "request hook"), bare=True)
+_decorators(
+    _QUART,
+    ("before_request", "after_request", "teardown_request", "teardown_appcontext", "before_websocket"),
+    Handler(REQUEST, "request hook"),
+    bare=True,
+)
 _decorators(_QUART, ("before_serving", "after_serving", "while_serving"), Handler(ONCE, "start-up or shutdown hook", "loop"), bare=True)
 
 _LOOP_ROUTE = Handler(REQUEST, "route handler", "loop")
@@ -105,7 +110,14 @@ for _name in ("path", "re_path", "url"):
         REGISTRARS[f"{_module}.{_name}"] = (1, "view", Handler(REQUEST, "view"))
 
 _HTTP_METHODS = (*_HTTP, "dispatch", "dispatch_request")
-for _base in ("flask.views.MethodView", "flask.views.View", "flask_restful.Resource", "flask_restx.Resource", "flask_restplus.Resource", "flask_smorest.MethodView"):
+for _base in (
+    "flask.views.MethodView",
+    "flask.views.View",
+    "flask_restful.Resource",
+    "flask_restx.Resource",
+    "flask_restplus.Resource",
+    "flask_smorest.MethodView",
+):
     METHODS[_base] = (_HTTP_METHODS, Handler(REQUEST, "view"))
 for _base in ("quart.views.MethodView", "quart.views.View"):
     METHODS[_base] = (_HTTP_METHODS, Handler(REQUEST, "view"))
@@ -114,12 +126,26 @@ for _base in (
     "django.views.generic.base.TemplateView", "django.views.generic.CreateView", "django.views.generic.UpdateView", "django.views.generic.DeleteView", "django.views.generic.RedirectView",
 ):  # fmt: skip
     METHODS[_base] = ((*_HTTP_METHODS, "get_context_data", "get_queryset", "form_valid", "get_object"), Handler(REQUEST, "view"))
-_DRF = (*_HTTP_METHODS, "list", "create", "retrieve", "update", "partial_update", "destroy", "perform_create", "perform_update", "get_queryset")
+_DRF = (
+    *_HTTP_METHODS,
+    "list",
+    "create",
+    "retrieve",
+    "update",
+    "partial_update",
+    "destroy",
+    "perform_create",
+    "perform_update",
+    "get_queryset",
+)
 for _base in ("rest_framework.views.APIView", "rest_framework.viewsets.ViewSet", "rest_framework.viewsets.GenericViewSet", "rest_framework.viewsets.ModelViewSet", "rest_framework.generics.GenericAPIView", "rest_framework.generics.ListAPIView", "rest_framework.generics.CreateAPIView", "rest_framework.generics.ListCreateAPIView", "rest_framework.viewsets.ReadOnlyModelViewSet"):  # fmt: skip
     METHODS[_base] = (_DRF, Handler(REQUEST, "view"))
 DECORATORS["rest_framework.decorators.api_view()"] = Handler(REQUEST, "view")
 DECORATORS["rest_framework.decorators.action()"] = Handler(REQUEST, "view")
-METHODS["django.utils.deprecation.MiddlewareMixin"] = (("process_request", "process_response", "process_view", "process_exception", "__call__"), Handler(REQUEST, "middleware"))
+METHODS["django.utils.deprecation.MiddlewareMixin"] = (
+    ("process_request", "process_response", "process_view", "process_exception", "__call__"),
+    Handler(REQUEST, "middleware"),
+)
 DECORATORS["django.dispatch.receiver()"] = Handler(REQUEST, "signal receiver")
 for _name in ("require_http_methods()", "require_GET", "require_POST", "require_safe"):
     DECORATORS[f"django.views.decorators.http.{_name}"] = Handler(REQUEST, "view")
@@ -132,22 +158,44 @@ for _base in ("starlette.endpoints.HTTPEndpoint",):
 METHODS["starlette.endpoints.WebSocketEndpoint"] = (("on_connect", "on_receive", "on_disconnect"), Handler(REQUEST, "endpoint", "loop"))
 METHODS["starlette.middleware.base.BaseHTTPMiddleware"] = (("dispatch",), Handler(REQUEST, "middleware", "loop"))
 for _base in ("tornado.web.RequestHandler", "tornado.websocket.WebSocketHandler"):
-    METHODS[_base] = ((*_HTTP, "prepare", "initialize", "on_finish", "on_message", "open", "on_close"), Handler(REQUEST, "request handler", "loop"))
-METHODS["http.server.BaseHTTPRequestHandler"] = (("do_GET", "do_POST", "do_PUT", "do_DELETE", "do_PATCH", "do_HEAD"), Handler(REQUEST, "request handler"))
+    METHODS[_base] = (
+        (*_HTTP, "prepare", "initialize", "on_finish", "on_message", "open", "on_close"),
+        Handler(REQUEST, "request handler", "loop"),
+    )
+METHODS["http.server.BaseHTTPRequestHandler"] = (
+    ("do_GET", "do_POST", "do_PUT", "do_DELETE", "do_PATCH", "do_HEAD"),
+    Handler(REQUEST, "request handler"),
+)
 METHODS["http.server.SimpleHTTPRequestHandler"] = METHODS["http.server.BaseHTTPRequestHandler"]
 for _base in ("socketserver.BaseRequestHandler", "socketserver.StreamRequestHandler", "socketserver.DatagramRequestHandler"):
     METHODS[_base] = (("handle", "setup", "finish"), Handler(REQUEST, "request handler"))
-METHODS["watchdog.events.FileSystemEventHandler"] = (("on_any_event", "on_created", "on_modified", "on_deleted", "on_moved"), Handler(MESSAGE, "event handler"))
+METHODS["watchdog.events.FileSystemEventHandler"] = (
+    ("on_any_event", "on_created", "on_modified", "on_deleted", "on_moved"),
+    Handler(MESSAGE, "event handler"),
+)
 
 _TASK = Handler(JOB, "task")
-for _path in ("celery.Celery().task", "celery.shared_task", "celery.current_app.task", "celery.app.task.Task", "flask_celery.Celery().task"):
+for _path in (
+    "celery.Celery().task",
+    "celery.shared_task",
+    "celery.current_app.task",
+    "celery.app.task.Task",
+    "flask_celery.Celery().task",
+):
     DECORATORS[_path] = DECORATORS[_path + "()"] = Handler(JOB, "Celery task")
 for _path in ("celery.Celery().Task", "celery.current_app.Task"):
     METHODS[_path] = (("run", "__call__"), Handler(JOB, "Celery task"))
 METHODS["celery.Task"] = (("run", "__call__"), Handler(JOB, "Celery task"))
 for _path in ("dramatiq.actor",):
     DECORATORS[_path] = DECORATORS[_path + "()"] = Handler(JOB, "Dramatiq actor")
-for _base in ("huey.Huey()", "huey.RedisHuey()", "huey.SqliteHuey()", "huey.MemoryHuey()", "huey.PriorityRedisHuey()", "huey.contrib.djhuey"):
+for _base in (
+    "huey.Huey()",
+    "huey.RedisHuey()",
+    "huey.SqliteHuey()",
+    "huey.MemoryHuey()",
+    "huey.PriorityRedisHuey()",
+    "huey.contrib.djhuey",
+):
     for _name in ("task", "periodic_task", "db_task", "db_periodic_task"):
         DECORATORS[f"{_base}.{_name}()"] = Handler(JOB, "Huey task")
 for _scheduler in ("BackgroundScheduler", "BlockingScheduler", "AsyncIOScheduler"):
@@ -158,23 +206,60 @@ for _base in ("taskiq.InMemoryBroker()", "taskiq_redis.ListQueueBroker()", "task
     DECORATORS[f"{_base}.task"] = DECORATORS[f"{_base}.task()"] = Handler(JOB, "taskiq task", "threads")
 for _base in ("faust.App()",):
     _decorators((_base,), ("agent", "timer", "crontab", "page"), Handler(MESSAGE, "agent", "loop"))
-for _base in ("faststream.kafka.KafkaBroker()", "faststream.rabbit.RabbitBroker()", "faststream.nats.NatsBroker()", "faststream.redis.RedisBroker()"):
+for _base in (
+    "faststream.kafka.KafkaBroker()",
+    "faststream.rabbit.RabbitBroker()",
+    "faststream.nats.NatsBroker()",
+    "faststream.redis.RedisBroker()",
+):
     _decorators((_base,), ("subscriber",), Handler(MESSAGE, "message handler", "threads"))
 
 _BOT = Handler(MESSAGE, "bot handler", "loop")
-_DISCORD = ("discord.ext.commands.Bot()", "discord.ext.commands.AutoShardedBot()", "discord.Client()", "discord.Bot()", "discord.app_commands.CommandTree()")
-_decorators(_DISCORD, ("event", "command", "hybrid_command", "slash_command", "listen", "group", "before_invoke", "user_command", "message_command"), _BOT, bare=True)
+_DISCORD = (
+    "discord.ext.commands.Bot()",
+    "discord.ext.commands.AutoShardedBot()",
+    "discord.Client()",
+    "discord.Bot()",
+    "discord.app_commands.CommandTree()",
+)
+_decorators(
+    _DISCORD,
+    ("event", "command", "hybrid_command", "slash_command", "listen", "group", "before_invoke", "user_command", "message_command"),
+    _BOT,
+    bare=True,
+)
 for _path in (
     "discord.ext.commands.command", "discord.ext.commands.group", "discord.ext.commands.hybrid_command", "discord.ext.commands.slash_command", "discord.app_commands.command",
     "discord.ext.commands.Cog.listener", "discord.ext.tasks.loop", "discord.slash_command", "discord.command", "discord.ext.commands.hybrid_group",
 ):  # fmt: skip
     DECORATORS[_path] = DECORATORS[_path + "()"] = _BOT
-for _name in ("CommandHandler", "CallbackQueryHandler", "InlineQueryHandler", "MessageHandler", "ConversationHandler", "ChatMemberHandler", "PollHandler"):
+for _name in (
+    "CommandHandler",
+    "CallbackQueryHandler",
+    "InlineQueryHandler",
+    "MessageHandler",
+    "ConversationHandler",
+    "ChatMemberHandler",
+    "PollHandler",
+):
     _position = 0 if _name in ("CallbackQueryHandler", "InlineQueryHandler", "ChatMemberHandler", "PollHandler") else 1
     for _module in ("telegram.ext", "telegram.ext.commandhandler", "pyrogram.handlers"):
         REGISTRARS[f"{_module}.{_name}"] = (_position, "callback", Handler(MESSAGE, "bot handler", "loop"))
 for _base in ("aiogram.Dispatcher()", "aiogram.Router()"):
-    _decorators((_base,), ("message", "callback_query", "message_handler", "callback_query_handler", "inline_query", "edited_message", "my_chat_member", "chat_member"), _BOT)
+    _decorators(
+        (_base,),
+        (
+            "message",
+            "callback_query",
+            "message_handler",
+            "callback_query_handler",
+            "inline_query",
+            "edited_message",
+            "my_chat_member",
+            "chat_member",
+        ),
+        _BOT,
+    )
 for _base in ("pyrogram.Client()", "pyrogram.Client", "telethon.TelegramClient()"):
     _decorators((_base,), ("on_message", "on_callback_query", "on_inline_query", "on", "on_edited_message", "on_chat_member_updated"), _BOT)
 for _base in ("telebot.TeleBot()", "telebot.async_telebot.AsyncTeleBot()"):
@@ -191,7 +276,12 @@ DECORATORS["functions_framework.cloud_event"] = Handler(REQUEST, "cloud function
 DECORATORS["firebase_functions.https_fn.on_request()"] = Handler(REQUEST, "cloud function")
 for _base in ("azure.functions.FunctionApp()", "azure.functions.Blueprint()"):
     _decorators((_base,), ("route", "function_name", "timer_trigger", "queue_trigger", "blob_trigger", "service_bus_queue_trigger", "event_hub_message_trigger", "cosmos_db_trigger", "schedule"), Handler(REQUEST, "Azure function"))  # fmt: skip
-for _path in ("chalice.Chalice().route()", "chalice.Chalice().lambda_function()", "chalice.Chalice().schedule()", "chalice.Chalice().on_sqs_message()"):
+for _path in (
+    "chalice.Chalice().route()",
+    "chalice.Chalice().lambda_function()",
+    "chalice.Chalice().schedule()",
+    "chalice.Chalice().on_sqs_message()",
+):
     DECORATORS[_path] = Handler(REQUEST, "Lambda function")
 METHODS["scrapy.Spider"] = (("parse", "parse_item", "parse_page"), Handler(REQUEST, "spider callback"))
 METHODS["scrapy.spiders.CrawlSpider"] = (("parse_item", "parse_page"), Handler(REQUEST, "spider callback"))
@@ -201,15 +291,38 @@ INVERTED = (
 )  # fmt: skip
 """Decorators and bases of frameworks where one client per task, command or test is right."""
 
-INVERTED_BASES = ("airflow.models.BaseOperator", "airflow.models.baseoperator.BaseOperator", "django.core.management.base.BaseCommand", "django.core.management.BaseCommand", "luigi.Task", "unittest.TestCase", "unittest.IsolatedAsyncioTestCase")
+INVERTED_BASES = (
+    "airflow.models.BaseOperator",
+    "airflow.models.baseoperator.BaseOperator",
+    "django.core.management.base.BaseCommand",
+    "django.core.management.BaseCommand",
+    "luigi.Task",
+    "unittest.TestCase",
+    "unittest.IsolatedAsyncioTestCase",
+)
 
 DEPENDS = "fastapi.Depends"
 
 ONCE_METHODS = frozenset(
-    ("open_spider", "ready", "setup_hook", "startup", "on_startup", "cog_load", "setUpClass", "setUp", "asyncSetUp", "from_crawler", "cog_unload", "close_spider")
+    (
+        "open_spider",
+        "ready",
+        "setup_hook",
+        "startup",
+        "on_startup",
+        "cog_load",
+        "setUpClass",
+        "setUp",
+        "asyncSetUp",
+        "from_crawler",
+        "cog_unload",
+        "close_spider",
+    )
 )
 
-ONCE_HANDLERS = frozenset(("on_ready", "on_connect", "setup_hook", "on_startup", "on_shutdown", "initialize_app", "post_init", "post_shutdown"))
+ONCE_HANDLERS = frozenset(
+    ("on_ready", "on_connect", "setup_hook", "on_startup", "on_shutdown", "initialize_app", "post_init", "post_shutdown")
+)
 """Names of handlers that a framework calls when it starts or stops, whatever their decorator."""
 
 STREAMLIT_SETUP = ("streamlit.cache_resource", "streamlit.cache_data", "streamlit.set_page_config", "streamlit.session_state")

@@ -159,15 +159,15 @@ LAUNCHERS: dict[str, Launcher] = {
     "rq.Queue().enqueue_at": Launcher(PROCESS, 1, "f", REST, label="RQ job"),
     "multiprocessing.managers.BaseManager().start": Launcher(PROCESS, 0, "initializer", TUPLE, False, 1, args_keyword="initargs"),
     "os.register_at_fork": Launcher(PROCESS, 99, "after_in_child", NONE, label="after-fork hook"),
-    "pika.adapters.blocking_connection.BlockingChannel().basic_consume": Launcher(JOB, 1, "on_message_callback", NONE, label="message callback"),
+    "pika.adapters.blocking_connection.BlockingChannel().basic_consume": Launcher(
+        JOB, 1, "on_message_callback", NONE, label="message callback"
+    ),
     "pika.BlockingConnection().channel().basic_consume": Launcher(JOB, 1, "on_message_callback", NONE, label="message callback"),
 }
 
 for _scheduler in ("BackgroundScheduler", "BlockingScheduler", "AsyncIOScheduler", "GeventScheduler", "TornadoScheduler"):
     for _module in ("background", "blocking", "asyncio", "gevent", "tornado"):
-        LAUNCHERS[f"apscheduler.schedulers.{_module}.{_scheduler}().add_job"] = Launcher(
-            JOB, 0, "func", TUPLE, False, 2, "scheduled job"
-        )
+        LAUNCHERS[f"apscheduler.schedulers.{_module}.{_scheduler}().add_job"] = Launcher(JOB, 0, "func", TUPLE, False, 2, "scheduled job")
 
 PROCESS_POOLS = frozenset(("concurrent.futures.ProcessPoolExecutor()", "multiprocessing.Pool()", "loky.get_reusable_executor()"))
 THREAD_POOLS = frozenset(

@@ -158,7 +158,10 @@ def _markdown(lines: Sequence[str], start: int) -> Iterator[Block]:
 def _fenced(lines: Sequence[str], index: int, fence: "re.Match[str]") -> tuple[Block | None, int]:
     """The block that a fence opens, when it is to be read, and the index of the line behind it."""
     lead, mark = fence["lead"], fence["fence"]
-    quotes, indent = lead.count(">"), len(lead.rpartition(">")[2].expandtabs(4))
+    quotes = lead.count(">")
+    inner = lead.rpartition(">")[2]
+    # One space behind the quote mark belongs to the mark.
+    indent = len((inner[1:] if quotes and inner.startswith(" ") else inner).expandtabs(4))
     close = re.compile(rf"^[ \t]*{re.escape(mark[0])}{{{len(mark)},}}[ \t]*$")
     rows: list[Row] = []
     end = index + 1

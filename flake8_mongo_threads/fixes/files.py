@@ -15,7 +15,7 @@ from flake8_mongo_threads import documents
 from flake8_mongo_threads.documents.pages import Page, read_docstrings
 from flake8_mongo_threads.findings import Applicability, Finding
 from flake8_mongo_threads.fixes.noqa import add_noqa, silenced_in
-from flake8_mongo_threads.notebooks import Notebook, NotebookError
+from flake8_mongo_threads.notebooks import CellLine, Notebook, NotebookError
 from flake8_mongo_threads.selection import STDIN, Selection
 from flake8_mongo_threads.source import DecodeError, decode, parse
 
@@ -67,6 +67,8 @@ class FileResult(NamedTuple):
     """The new bytes of standard input."""
     problem: str = ""
     """Why the file was skipped, one line."""
+    cells: tuple[CellLine, ...] = ()
+    """Of a notebook: for each line of its program where it stands in the file."""
 
 
 def fix_file(path: str, selection: Selection, wish: Wish) -> FileResult:
@@ -153,7 +155,8 @@ def _fix_document(path: str, data: bytes, selection: Selection, wish: Wish) -> t
         outcome = _fix_programs(lambda changed: read_document(path, changed), path, text, selection, wish)
     except NotebookError as error:
         raise DecodeError(str(error)) from None
-    result = _joined(FileResult(path), outcome)
+    page = read_document(path, outcome.text)
+    result = _joined(FileResult(path, cells=tuple(page.places) if isinstance(page, Notebook) else ()), outcome)
     if outcome.text == text:
         return result, data
     new = outcome.text.encode("utf-8")

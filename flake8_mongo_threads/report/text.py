@@ -4,17 +4,19 @@ Colours follow the terminal, ``NO_COLOR`` and ``FORCE_COLOR`` (rich reads them).
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
-from flake8_mongo_threads.findings import Finding, Step
+from flake8_mongo_threads.findings import Applicability, Finding, Step
 from flake8_mongo_threads.guard import one_line
 from flake8_mongo_threads.report import FileReport
 
-CODE, PATH, QUIET, CARET = "bold red", "bold", "dim", "red"
+CODE, PATH, QUIET, CARET, FIX = "bold red", "bold", "dim", "red", "green"
+_TRUST = {Applicability.SAFE: "", Applicability.UNSAFE: " (unsafe: may change behaviour)", Applicability.DISPLAY: " (by hand)"}
 
 
 def console(out: TextIO) -> Console:
@@ -30,19 +32,36 @@ def write(reports: Iterable[FileReport], out: TextIO) -> None:
 
 def show(reports: Iterable[FileReport], screen: Console) -> None:
     """Print files with findings on a console as they come, then how many there are."""
-    files = findings = silenced = unchecked = checked = 0
+    files = findings = silenced = unchecked = checked = known = 0
+    fixable: Counter[Applicability] = Counter()
     for report in reports:
         checked += 1
         silenced += report.silenced
+        known += report.known
+        fixable.update(finding.fix.applicability for finding in report.findings if finding.fix)
         unchecked += report.problem is not None
         if report.findings:
             files += 1
             findings += len(report.findings)
             show_file(report, screen)
-    screen.print(summary(findings, files, checked, silenced, unchecked))
+    screen.print(summary(findings, files, checked, silenced, unchecked, known))
+    hint = fix_summary(fixable)
+    if hint:
+        screen.print(Text(hint, QUIET))
 
 
-def summary(findings: int, files: int, checked: int, silenced: int, unchecked: int) -> Text:
+def fix_summary(fixable: "Counter[Applicability]") -> str:
+    """How many findings a command can fix, and which command; empty when none."""
+    safe, unsafe = fixable[Applicability.SAFE], fixable[Applicability.UNSAFE]
+    parts = []
+    if safe:
+        parts.append(f"{safe} can be fixed with `mongo-threads fix`")
+    if unsafe:
+        parts.append(f"{unsafe} {'more ' if safe else 'can be fixed '}with `mongo-threads fix --unsafe-fixes`")
+    return ", ".join(parts)
+
+
+def summary(findings: int, files: int, checked: int, silenced: int, unchecked: int, known: int = 0) -> Text:
     """The closing line: what was found in how many files, and what was left out."""
     line = Text(style="bold")
     if findings:
@@ -51,6 +70,8 @@ def summary(findings: int, files: int, checked: int, silenced: int, unchecked: i
         line.append(f"No findings in {_count(checked, 'file')}", "bold green")
     if silenced:
         line.append(f", {silenced} silenced by noqa", QUIET)
+    if known:
+        line.append(f", {known} known from the baseline", QUIET)
     if unchecked:
         line.append(f", {_count(unchecked, 'file')} could not be checked", CODE)
     return line
@@ -72,22 +93,24 @@ def show_finding(finding: Finding, report: FileReport, screen: Console) -> None:
     """Print one finding: position, code and message; the line it stands on; why."""
     span = finding.span
     head = Text("  ")
-    head.append(f"{span.line}:{span.col + 1}", QUIET)
+    head.append(report.place(span.line, span.col), QUIET)
     head.append(" ")
     head.append(finding.code, CODE)
     head.append(f" {one_line(finding.message)}")
     screen.print(head)
     if 0 < span.line <= len(report.lines):
-        _show_source(report.lines[span.line - 1], finding, screen)
+        _show_source(report, finding, screen)
     for number, step in enumerate(finding.steps):
         word = "and" if number else "because"
-        screen.print(Text(f"    {word:>7} {_place(step, report.path)}: {one_line(step.text)}", QUIET))
+        screen.print(Text(f"    {word:>7} {_place(step, report)}: {one_line(step.text)}", QUIET))
+    if finding.fix:
+        screen.print(Text(f"        fix {one_line(finding.fix.title)}{_TRUST[finding.fix.applicability]}", FIX))
 
 
-def _show_source(source: str, finding: Finding, screen: Console) -> None:
+def _show_source(report: FileReport, finding: Finding, screen: Console) -> None:
     span = finding.span
-    line = source.rstrip("\r\n")
-    number = str(span.line)
+    line = report.lines[span.line - 1].rstrip("\r\n")
+    number = report.place(span.line).rpartition(":")[2]
     end = span.end_col if span.end_line == span.line else len(line)
     # Tabs and wide characters would shift the caret: what stands before it is measured as it is printed.
     before = Text(line[: span.col].expandtabs(4)).cell_len
@@ -98,10 +121,12 @@ def _show_source(source: str, finding: Finding, screen: Console) -> None:
     screen.print(marks, no_wrap=True, overflow="crop")
 
 
-def _place(step: Step, path: str) -> str:
+def _place(step: Step, report: FileReport) -> str:
     shown = step.path
     if os.path.isabs(shown):
         relative = os.path.relpath(shown)
         shown = relative if not relative.startswith(os.pardir) else shown
-    same = os.path.abspath(shown) == os.path.abspath(path)
-    return f"line {step.line}" if same else f"{shown}:{step.line}"
+    if not report.same_file(shown):
+        return f"{shown}:{step.line}"
+    place = report.place(step.line)
+    return place.replace(":", " line ") if place.startswith("cell") else f"line {place}"

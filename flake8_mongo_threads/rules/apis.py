@@ -9,6 +9,7 @@ from flake8_mongo_threads.findings import Applicability, Fix
 from flake8_mongo_threads.rules.repair import anchor
 
 if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
     from flake8_mongo_threads.semantics.names import NameUse
 
 PRODUCTS = {"pymongo": "PyMongo", "motor": "Motor"}

@@ -16,9 +16,9 @@ RULE = Rule(
     name="nonexistent-api",
     summary="An import, attribute, method or keyword argument of pymongo, bson, gridfs or motor that no release ever had.",
     why=(
-        "Articles and generated code invent interfaces: 'pymongo.pool.ThreadPool' is in no release since 0.4, nor is 'client.is_connected()' "
-        "or 'collection.insertOne()'. An import fails with ImportError. A method does worse: an unknown attribute of a client is a Database "
-        "and of a database a Collection, so the failure is \"TypeError: 'Collection' object is not callable\" when the line runs, and "
+        "Articles and generated code invent interfaces: 'pymongo.pool.ThreadPool' is in no release since 0.4, nor is "
+        "'client.is_connected()' or 'collection.insertOne()'. An import fails with ImportError. A method does worse: an unknown attribute of "
+        "a client is a Database and of a database a Collection, so the failure is \"TypeError: 'Collection' object is not callable\" when the line runs, and "
         "'if client.closed' tests a Database. Type checkers cannot see it, because any attribute name is valid there."
     ),
     examples=(
@@ -76,7 +76,7 @@ RULE = Rule(
     ),
     fix=Applicability.SAFE,
     known_limits=(
-        "An unknown attribute of a client, database or collection that is merely passed on or used as a collection is legal and not reported.",
+        "An unknown attribute of a client, database or collection that is only passed on or used as a collection is legal: not reported.",
         "Keyword arguments of methods that hand unknown ones to the server (command, aggregate, create_index ...) are not checked.",
         "Private names, and members of GridOut and DBRef (which answer for the stored document) are not checked.",
     ),

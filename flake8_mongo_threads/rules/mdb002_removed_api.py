@@ -18,7 +18,7 @@ RULE = Rule(
     why=(
         "PyMongo 3.0 and 4.0 removed most of the interface of 2.x: insert, update, remove, save, count, ensure_index, Connection, "
         "MongoReplicaSetClient and many more. On a database or collection a removed method is silently a sub-collection, so the call fails "
-        "only when it runs ('Collection' object is not callable), and a removed property of a client (max_pool_size) is silently a Database. "
+        "only when it runs ('Collection' object is not callable), and a removed property (client.max_pool_size) is silently a Database. "
         "Which releases count is read from the project's lock and requirement files; without any, the newest one does."
     ),
     examples=(
@@ -32,21 +32,13 @@ RULE = Rule(
                 "def names():\n"
                 "    return db.collection_names()  # expect: MDB002\n"
             ),
-            good=(
-                "from pymongo import MongoClient\n"
-                "\n"
-                "db = MongoClient().blog\n"
-                "\n"
-                "\n"
-                "def names():\n"
-                "    return db.list_collection_names()\n"
-            ),
+            good=("from pymongo import MongoClient\n\ndb = MongoClient().blog\n\n\ndef names():\n    return db.list_collection_names()\n"),
         ),
     ),
     fix=Applicability.SAFE,
     known_limits=(
         "hasattr() on a client, database or collection is always true and guards nothing; on a class, a module or a cursor it does.",
-        "A handler of AttributeError or TypeError, and a test of the driver's version, silence the rule; a handler of every exception does not.",
+        "A handler of AttributeError or TypeError, and a test of the driver's version, silence the rule; a handler of any exception does not.",
     ),
     references=(
         "https://pymongo.readthedocs.io/en/stable/migrate-to-pymongo4.html",

@@ -20,27 +20,19 @@ RULE = Rule(
     name="unknown-option",
     summary="A client option that the driver does not know or ignores, as keyword or inside a literal URI.",
     why=(
-        "MongoClient(max_pool_size=10) raises ConfigurationError: Unknown option. The same key in a URI only warns and is ignored: the pool "
-        "keeps its 100 connections. waitQueueMultiple is accepted by every 4.x and does nothing. Case does not matter to the driver "
+        "MongoClient(max_pool_size=10) raises ConfigurationError: Unknown option. The same key in a URI only warns and is ignored: the "
+        "pool keeps its 100 connections. waitQueueMultiple is accepted by every 4.x and does nothing. Case does not matter to the driver "
         "(MAXPOOLSIZE is fine), underscores do. The target releases decide: ssl_ca_certs, j and socketKeepAlive are gone since 4.0."
     ),
     examples=(
         Example(
-            bad=(
-                "from pymongo import MongoClient\n"
-                "\n"
-                'client = MongoClient("mongodb://localhost", max_pool_size=10)  # expect: MDB004\n'
-            ),
+            bad=('from pymongo import MongoClient\n\nclient = MongoClient("mongodb://localhost", max_pool_size=10)  # expect: MDB004\n'),
             good='from pymongo import MongoClient\n\nclient = MongoClient("mongodb://localhost", maxPoolSize=10)\n',
             fixed='from pymongo import MongoClient\n\nclient = MongoClient("mongodb://localhost", maxPoolSize=10)\n',
         ),
         Example(
             title="In a URI the driver only warns",
-            bad=(
-                "from pymongo import MongoClient\n"
-                "\n"
-                'client = MongoClient("mongodb://localhost/?waitQueueMultiple=4")  # expect: MDB004\n'
-            ),
+            bad=('from pymongo import MongoClient\n\nclient = MongoClient("mongodb://localhost/?waitQueueMultiple=4")  # expect: MDB004\n'),
             good='from pymongo import MongoClient\n\nclient = MongoClient("mongodb://localhost/?waitQueueTimeoutMS=4000")\n',
         ),
     ),
@@ -65,7 +57,11 @@ def check(module: "Module", use: OptionUse) -> Iterator[Finding]:
         what = f"was removed in PyMongo {use.until} (target: {use.why})" if use.until else f"is not in PyMongo {use.answer.missing}"
         what += ", the driver only warns and ignores it" if use.where == URI else ", the client raises ConfigurationError"
     else:
-        what = "is unknown to the driver, which only warns and ignores it" if use.where == URI else "is unknown to the driver: ConfigurationError"
+        what = (
+            "is unknown to the driver, which only warns and ignores it"
+            if use.where == URI
+            else "is unknown to the driver: ConfigurationError"
+        )
     yield RULE.finding(module, use.span, f"client option '{use.key}'{where} {what}: {_cure(use)}", fix=_fix(module, use), cause=use.cause)
 
 

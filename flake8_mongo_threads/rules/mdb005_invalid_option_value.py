@@ -15,8 +15,8 @@ RULE = Rule(
     name="invalid-option-value",
     summary="Literal values of client options that the driver refuses, or that contradict each other.",
     why=(
-        "minPoolSize above maxPoolSize (100 unless set; 0 and None are without limit) raises ValueError, waitQueueTimeoutMS=0 does not mean "
-        "'no timeout' but raises, serverSelectionTimeoutMS cannot be None, w=0 with journal=True and loadBalanced with directConnection "
+        "minPoolSize above maxPoolSize (100 unless set; 0 and None are without limit) raises ValueError, waitQueueTimeoutMS=0 does not "
+        "mean 'no timeout' but raises, serverSelectionTimeoutMS cannot be None, w=0 with journal=True and loadBalanced with directConnection "
         "exclude each other. In a URI a value that is refused only warns: the option is ignored and the default is used."
     ),
     examples=(

@@ -75,5 +75,3 @@ def _clash(module: "Module") -> str:
         return ""
     motor, pymongo = api.ranges("motor", target.motor), api.ranges("pymongo", target.pymongo)
     return f"Motor {motor} cannot be used with PyMongo {pymongo}"
-
-

@@ -18,9 +18,9 @@ RULE = Rule(
     name="driver-object-truthiness",
     summary="The truth value of a Database or Collection: it raises NotImplementedError since PyMongo 4.0.",
     why=(
-        "'if db:', 'not collection', 'coll or default' and bool(db) raise NotImplementedError: Database objects do not implement truth value "
-        "testing or bool(). Please compare with None instead. It bites in lazily made singletons, where the branch runs only once the object "
-        "is there. A client, a cursor and a document have a truth value."
+        "'if db:', 'not collection', 'coll or default' and bool(db) raise NotImplementedError: Database objects do not implement truth "
+        "value testing or bool(). Please compare with None instead. It bites in lazily made singletons, where the branch runs only once the "
+        "object is there. A client, a cursor and a document have a truth value."
     ),
     examples=(
         Example(

@@ -85,7 +85,9 @@ RULE = Rule(
             title="A cached dependency",
         ),
     ),
-    known_limits=("RQ, Airflow and management commands run each job in a process of its own: a client per job is right there and not reported.",),
+    known_limits=(
+        "RQ, Airflow and management commands run each job in a process of its own: a client per job is right there and not reported.",
+    ),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),
 )
 

@@ -68,12 +68,8 @@ RULE = Rule(
             ),
         ),
     ),
-    known_limits=(
-        "A method whose job is to close is not reported; who calls it from a handler is.",
-    ),
-    references=(
-        "https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",
-    ),
+    known_limits=("A method whose job is to close is not reported; who calls it from a handler is.",),
+    references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),
 )
 
 

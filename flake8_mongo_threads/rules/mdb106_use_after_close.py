@@ -52,12 +52,8 @@ RULE = Rule(
             title="Read the documents before the client closes",
         ),
     ),
-    known_limits=(
-        "A close in one branch only is not reported.",
-    ),
-    references=(
-        "https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",
-    ),
+    known_limits=("A close in one branch only is not reported.",),
+    references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),
 )
 
 
@@ -73,7 +69,9 @@ def check(module: "Module", fact: UseAfterClose) -> Iterator[Finding]:
         text = f"{what} is returned out of the block at line {line} that closes its client: the first use raises InvalidOperation, {cure}"
     else:
         text = f"'{fact.name}' uses a client that is closed at line {line}: it raises InvalidOperation"
-    yield RULE.finding(module, fact.span, text, fact.steps, listed(module, fact), cause="" if fact.escapes else f"closed@{_place(module, fact)}")
+    yield RULE.finding(
+        module, fact.span, text, fact.steps, listed(module, fact), cause="" if fact.escapes else f"closed@{_place(module, fact)}"
+    )
 
 
 def _place(module: "Module", fact: UseAfterClose) -> str:

@@ -51,12 +51,8 @@ RULE = Rule(
             ),
         ),
     ),
-    known_limits=(
-        "A fallback to another server, and a handler for wrong credentials, are not reported.",
-    ),
-    references=(
-        "https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",
-    ),
+    known_limits=("A fallback to another server, and a handler for wrong credentials, are not reported.",),
+    references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),
 )
 
 

@@ -60,9 +60,7 @@ RULE = Rule(
             title="One thread iterates, the others get documents",
         ),
     ),
-    known_limits=(
-        "A cursor that is handed to another thread and used by that thread alone is fine and not reported.",
-    ),
+    known_limits=("A cursor that is handed to another thread and used by that thread alone is fine and not reported.",),
 )
 
 

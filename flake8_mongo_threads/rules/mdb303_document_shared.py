@@ -70,9 +70,7 @@ RULE = Rule(
             title="A copy for each insert",
         ),
     ),
-    references=(
-        "https://www.mongodb.com/docs/languages/python/pymongo-driver/current/crud/insert/",
-    ),
+    references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/crud/insert/",),
 )
 
 

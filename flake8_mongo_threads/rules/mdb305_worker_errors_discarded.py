@@ -61,9 +61,7 @@ RULE = Rule(
             ),
         ),
     ),
-    known_limits=(
-        "A function of the project that is submitted may handle its own errors and is not reported.",
-    ),
+    known_limits=("A function of the project that is submitted may handle its own errors and is not reported.",),
 )
 
 

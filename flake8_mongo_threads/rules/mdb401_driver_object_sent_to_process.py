@@ -61,16 +61,19 @@ RULE = Rule(
             title="A client for each process, built by the initializer",
         ),
     ),
-    references=(
-        "https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",
-    ),
+    references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),
 )
 
 
 @RULE.on(SentToProcess)
 def check(module: "Module", fact: SentToProcess) -> Iterator[Finding]:
     """Report the argument, or the target that carries the object."""
-    how = {"argument": "is an argument of", "bound": "is carried by a bound method to", "closure": "is captured by the function that runs on", "self": "is carried by a bound method to"}[fact.how]
+    how = {
+        "argument": "is an argument of",
+        "bound": "is carried by a bound method to",
+        "closure": "is captured by the function that runs on",
+        "self": "is carried by a bound method to",
+    }[fact.how]
     yield RULE.finding(
         module,
         fact.span,

@@ -58,12 +58,8 @@ RULE = Rule(
             title="The child builds its own client",
         ),
     ),
-    known_limits=(
-        "Servers that fork after importing the application (gunicorn --preload, uWSGI) are not visible in the code.",
-    ),
-    references=(
-        "https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",
-    ),
+    known_limits=("Servers that fork after importing the application (gunicorn --preload, uWSGI) are not visible in the code.",),
+    references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),
 )
 
 

@@ -63,9 +63,7 @@ RULE = Rule(
             title="The handler ends the program, finally closes",
         ),
     ),
-    known_limits=(
-        "Handlers registered with loop.add_signal_handler run on the event loop and are not meant here.",
-    ),
+    known_limits=("Handlers registered with loop.add_signal_handler run on the event loop and are not meant here.",),
 )
 
 

@@ -54,12 +54,8 @@ RULE = Rule(
             ),
         ),
     ),
-    known_limits=(
-        "A read and a write in different functions are not joined.",
-    ),
-    references=(
-        "https://www.mongodb.com/docs/manual/reference/operator/update/inc/",
-    ),
+    known_limits=("A read and a write in different functions are not joined.",),
+    references=("https://www.mongodb.com/docs/manual/reference/operator/update/inc/",),
 )
 
 

@@ -15,8 +15,7 @@ RULE = Rule(
     name="needless-lock",
     summary="A lock is held only around single calls that are already thread-safe.",
     why=(
-        "Clients, databases and collections are thread-safe; a lock around one call of them adds nothing and makes the "
-        "threads take turns."
+        "Clients, databases and collections are thread-safe; a lock around one call of them adds nothing and makes the threads take turns."
     ),
     default=False,
     examples=(

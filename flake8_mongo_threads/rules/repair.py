@@ -94,7 +94,9 @@ def separate(module: "Module", work: Work, call: ast.Call) -> Fix | None:
     edits: list[Edit] = [replace(module, call, "{0}", call.func)]
     if call.args:
         texts = [_source(module, arg) for arg in call.args]
-        edits.append(SetKeyword(anchor(module, work.call), work.launcher.args_keyword, f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"))
+        edits.append(
+            SetKeyword(anchor(module, work.call), work.launcher.args_keyword, f"({', '.join(texts)}{',' if len(texts) == 1 else ''})")
+        )
     if call.keywords:
         pairs = ", ".join(f'"{k.arg}": {_source(module, k.value)}' for k in call.keywords)
         edits.append(SetKeyword(anchor(module, work.call), "kwargs", f"{{{pairs}}}"))

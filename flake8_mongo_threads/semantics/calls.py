@@ -59,7 +59,9 @@ class CallGraph:
         for node, scope in index.withs:
             self._withs.setdefault(scope.function, []).append(node)
         self._bound = _bound_names(module)
-        self._launchers = LAUNCHER_NAMES | {b.name for b in self._imports() if isinstance(b.node, ast.alias) and b.node.name in LAUNCHER_NAMES}
+        self._launchers = LAUNCHER_NAMES | {
+            b.name for b in self._imports() if isinstance(b.node, ast.alias) and b.node.name in LAUNCHER_NAMES
+        }
         self._launchers |= {s.path.rpartition(".")[2] for s in module.project.config.spawners}
         self._coroutine_calls: set[ast.AST] = set()
 
@@ -73,7 +75,9 @@ class CallGraph:
         """The calls of every function of the module and of its top level, in source order."""
         if self._all is None:
             total = self._all = Calls()
-            for scope in sorted(set(self._calls) | set(self._withs) | set(self._property_loads()), key=lambda s: getattr(s.node, "lineno", 0)):
+            for scope in sorted(
+                set(self._calls) | set(self._withs) | set(self._property_loads()), key=lambda s: getattr(s.node, "lineno", 0)
+            ):
                 calls = self.of(scope)
                 total.edges.extend(calls.edges)
                 total.works.extend(calls.works)

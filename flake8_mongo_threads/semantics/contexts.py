@@ -157,7 +157,11 @@ class Contexts:
                     return
             if scope.name == "process_item" and [p.arg for p in scope.params[1:3]] in (["item", "spider"], ["item"]):
                 self._add_handler(scope, Handler(frameworks.JOB, "pipeline method"), scope.node)
-            elif scope.name in ("on_get", "on_post", "on_put", "on_delete", "on_patch") and len(scope.params) >= 3 and scope.params[1].arg in ("req", "request"):
+            elif (
+                scope.name in ("on_get", "on_post", "on_put", "on_delete", "on_patch")
+                and len(scope.params) >= 3
+                and scope.params[1].arg in ("req", "request")
+            ):
                 self._add_handler(scope, Handler(frameworks.REQUEST, "responder"), scope.node)
             elif scope.name == "__call__" and [p.arg for p in scope.params[1:4]] == ["scope", "receive", "send"]:
                 self._add_handler(scope, Handler(frameworks.REQUEST, "ASGI middleware", "loop"), scope.node)
@@ -169,11 +173,23 @@ class Contexts:
         if scope.parent is None or scope.parent.kind != "module":
             return
         names = [p.arg for p in scope.params]
-        if len(names) >= 2 and names[0] == "event" and names[1] in ("context", "ctx", "_context", "_") and (scope.name.endswith("handler") or scope.name in ("main", "lambda_function")):
+        if (
+            len(names) >= 2
+            and names[0] == "event"
+            and names[1] in ("context", "ctx", "_context", "_")
+            and (scope.name.endswith("handler") or scope.name in ("main", "lambda_function"))
+        ) or (scope.name == "lambda_handler" and len(names) == 2):
             self._add_handler(scope, Handler(frameworks.REQUEST, "Lambda handler"), scope.node)
-        elif scope.name in ("lambda_handler",) and len(names) == 2:
-            self._add_handler(scope, Handler(frameworks.REQUEST, "Lambda handler"), scope.node)
-        elif names and self._annotated(scope, 0, ("azure.functions.HttpRequest()", "azure.functions.QueueMessage()", "azure.functions.TimerRequest()", "azure.functions.ServiceBusMessage()")):
+        elif names and self._annotated(
+            scope,
+            0,
+            (
+                "azure.functions.HttpRequest()",
+                "azure.functions.QueueMessage()",
+                "azure.functions.TimerRequest()",
+                "azure.functions.ServiceBusMessage()",
+            ),
+        ):
             self._add_handler(scope, Handler(frameworks.REQUEST, "Azure function"), scope.node)
         elif names and self._annotated(scope, 0, ("flask.Request()",)) and not decorators:
             self._add_handler(scope, Handler(frameworks.REQUEST, "cloud function"), scope.node)
@@ -184,7 +200,10 @@ class Contexts:
         annotation = scope.params[position].annotation
         if annotation is None:
             return False
-        return any(isinstance(v, External) and v.path in paths for v in self.module.inference.annotation(self.module, annotation, scope.parent or scope))
+        return any(
+            isinstance(v, External) and v.path in paths
+            for v in self.module.inference.annotation(self.module, annotation, scope.parent or scope)
+        )
 
     def _is_django_middleware(self, cls: Scope) -> bool:
         for binding in cls.bindings.get("__init__", ()):
@@ -197,15 +216,22 @@ class Contexts:
         for value in scope.returns:
             if isinstance(value, ast.Call):
                 for callee in self.module.values(value.func):
-                    if isinstance(callee, External) and callee.path.startswith(("django.http.", "django.shortcuts.", "rest_framework.response.")):
+                    if isinstance(callee, External) and callee.path.startswith(
+                        ("django.http.", "django.shortcuts.", "rest_framework.response.")
+                    ):
                         return True
         return False
 
     def _add_handler(self, scope: Scope, handler: Handler, node: ast.AST) -> None:
         if scope.name in frameworks.ONCE_HANDLERS and handler.each != ONCE:
             handler = Handler(ONCE, "start-up hook", "loop")
-        step = self.module.step(scope.node, f"'{scope.name}' is a {handler.label}" + ("" if handler.each == ONCE else f", run for every {handler.each}"))
-        self._add(scope, Context(handler.each, handler.each != ONCE, node, f"{handler.label} '{scope.name}'", (step,), root=scope, handler=handler))
+        step = self.module.step(
+            scope.node, f"'{scope.name}' is a {handler.label}" + ("" if handler.each == ONCE else f", run for every {handler.each}")
+        )
+        self._add(
+            scope,
+            Context(handler.each, handler.each != ONCE, node, f"{handler.label} '{scope.name}'", (step,), root=scope, handler=handler),
+        )
 
     def _registered(self) -> None:
         module = self.module
@@ -228,7 +254,12 @@ class Contexts:
         module = self.module
         top = module.index.module_scope
         for call, scope, value in module.calls.constructions:
-            if scope is top and isinstance(value, External) and value.path.startswith("streamlit.") and not value.path.startswith(frameworks.STREAMLIT_SETUP):
+            if (
+                scope is top
+                and isinstance(value, External)
+                and value.path.startswith("streamlit.")
+                and not value.path.startswith(frameworks.STREAMLIT_SETUP)
+            ):
                 self._add(
                     top,
                     Context(
@@ -249,7 +280,13 @@ class Contexts:
     def _lifespans(self) -> None:
         module = self.module
         for call, _, value in module.calls.constructions:
-            if isinstance(value, External) and value.path in ("fastapi.FastAPI", "starlette.applications.Starlette", "litestar.Litestar", "mcp.server.fastmcp.FastMCP", "fastmcp.FastMCP"):
+            if isinstance(value, External) and value.path in (
+                "fastapi.FastAPI",
+                "starlette.applications.Starlette",
+                "litestar.Litestar",
+                "mcp.server.fastmcp.FastMCP",
+                "fastmcp.FastMCP",
+            ):
                 for item in call.keywords:
                     if item.arg in ("lifespan", "on_startup", "on_shutdown"):
                         targets = item.value.elts if isinstance(item.value, (ast.List, ast.Tuple)) else [item.value]
@@ -285,7 +322,18 @@ class Contexts:
                 if function.module is module and not module.inference.is_cached(module, function.scope):
                     step = module.step(call, f"'{function.scope.name}' is a dependency: FastAPI calls it for every request")
                     handler = Handler(frameworks.REQUEST, "dependency")
-                    self._add(function.scope, Context(frameworks.REQUEST, True, call, f"dependency '{function.scope.name}'", (step,), root=function.scope, handler=handler))
+                    self._add(
+                        function.scope,
+                        Context(
+                            frameworks.REQUEST,
+                            True,
+                            call,
+                            f"dependency '{function.scope.name}'",
+                            (step,),
+                            root=function.scope,
+                            handler=handler,
+                        ),
+                    )
 
     def _launched(self, work: Work, works: list[Work]) -> None:
         module = self.module
@@ -340,7 +388,9 @@ class Contexts:
                 if row is None:
                     continue
                 for method in inference.definitions(cls, row[0]):
-                    made = [call for call, _, value in module.calls.constructions if isinstance(value, Class) and self._descends(value, cls)]
+                    made = [
+                        call for call, _, value in module.calls.constructions if isinstance(value, Class) and self._descends(value, cls)
+                    ]
                     looped = [call for call in made if repeating_loop(module, call) is not None]
                     requested = [call for call in made if any(c.where in PER_REQUEST for c in self.at(module.index.scope(call)))]
                     many = len(made) > 1 or bool(looped) or bool(requested)
@@ -364,7 +414,9 @@ class Contexts:
                     continue
                 loop = repeating_loop(module, edge.node)
                 if loop is not None and not selected(module, edge.node, loop):
-                    step = module.step(loop, f"the loop at line {getattr(loop, 'lineno', 1)} calls '{edge.target.scope.name}' on every iteration")
+                    step = module.step(
+                        loop, f"the loop at line {getattr(loop, 'lineno', 1)} calls '{edge.target.scope.name}' on every iteration"
+                    )
                     call = module.step(edge.node, f"call of '{edge.target.scope.name}'")
                     text = f"the loop at line {getattr(loop, 'lineno', 1)}"
                     self._add(edge.target.scope, Context(LOOP, True, loop, text, (step, call), root=edge.target.scope, edge=edge))
@@ -385,7 +437,18 @@ class Contexts:
                 steps = context.steps if len(context.steps) >= MAX_STEPS else (*context.steps, step)
                 self._add(
                     edge.target.scope,
-                    Context(context.where, context.many, context.node, context.text, steps, root=context.root, handler=context.handler, work=context.work, parent=context, edge=edge),
+                    Context(
+                        context.where,
+                        context.many,
+                        context.node,
+                        context.text,
+                        steps,
+                        root=context.root,
+                        handler=context.handler,
+                        work=context.work,
+                        parent=context,
+                        edge=edge,
+                    ),
                 )
             if context.many and (context.where in PER_REQUEST or context.where in THREADS):
                 for work in calls.launched_in(scope):
@@ -405,4 +468,6 @@ class Contexts:
 
 
 def _verb(edge: Edge) -> str:
-    return {"call": "calls", "property": "reads property", "enter": "enters", "callback": "hands over", "inject": "depends on"}.get(edge.how, "calls")
+    return {"call": "calls", "property": "reads property", "enter": "enters", "callback": "hands over", "inject": "depends on"}.get(
+        edge.how, "calls"
+    )

@@ -122,14 +122,46 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
     keeper = thread_local_store(module, build.call)
     if keeper is not None:
         step = module.step(keeper, "stored in a threading.local(): one client for every thread")
-        context = Context(spawners.THREAD, True, keeper, f"every thread (threading.local at line {getattr(keeper, 'lineno', 1)})", (step,), root=build.scope)
-        found.append(ClientBuilt(module, build.call, build.scope, build, context, (module.step(build.call, f"{build.name} is built here"), step), direct=True, varies=False, keeper=keeper))
+        context = Context(
+            spawners.THREAD,
+            True,
+            keeper,
+            f"every thread (threading.local at line {getattr(keeper, 'lineno', 1)})",
+            (step,),
+            root=build.scope,
+        )
+        found.append(
+            ClientBuilt(
+                module,
+                build.call,
+                build.scope,
+                build,
+                context,
+                (module.step(build.call, f"{build.name} is built here"), step),
+                direct=True,
+                varies=False,
+                keeper=keeper,
+            )
+        )
         return found
     request = request_store(module, build.call)
     if request is not None:
         step = module.step(request, "stored for one request")
-        context = Context(REQUEST, True, request, f"what line {getattr(request, 'lineno', 1)} keeps for one request only", (step,), root=build.scope)
-        found.append(ClientBuilt(module, build.call, build.scope, build, context, (module.step(build.call, f"{build.name} is built here"), step), direct=True, varies=False))
+        context = Context(
+            REQUEST, True, request, f"what line {getattr(request, 'lineno', 1)} keeps for one request only", (step,), root=build.scope
+        )
+        found.append(
+            ClientBuilt(
+                module,
+                build.call,
+                build.scope,
+                build,
+                context,
+                (module.step(build.call, f"{build.name} is built here"), step),
+                direct=True,
+                varies=False,
+            )
+        )
         return found
     if is_kept(module, build):
         return found
@@ -143,7 +175,9 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
     for context in module.contexts.at(build.scope):
         if any(call_kept(module, edge) for edge in context.chain if edge.caller.index is module.index):
             continue
-        if len(context.chain) > 1 and (conditional(module, build.call) or any(conditional(module, edge.node) for edge in context.chain[1:])):
+        if len(context.chain) > 1 and (
+            conditional(module, build.call) or any(conditional(module, edge.node) for edge in context.chain[1:])
+        ):
             continue
         varies = varies_along(module, build, context.chain, context.node if context.where == LOOP else None, module)
         found.append(ClientBuilt(module, build.call, build.scope, build, context, (here, *context.steps), direct=True, varies=varies))
@@ -166,9 +200,13 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
         call = module.step(edge.node, f"calls '{edge.target.scope.name}'")
         steps = (call, *effect.steps)
         if loop is not None:
-            context = Context(LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", (module.step(loop, "this loop repeats it"),), root=scope)
+            context = Context(
+                LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", (module.step(loop, "this loop repeats it"),), root=scope
+            )
             varies = any(varies_along(e.build.module, e.build, [edge, *e.chain], loop, module) for e in built)
-            found.append(ClientBuilt(module, edge.node, scope, effect.build, context, (*context.steps, *steps), direct=False, varies=varies))
+            found.append(
+                ClientBuilt(module, edge.node, scope, effect.build, context, (*context.steps, *steps), direct=False, varies=varies)
+            )
         for context in contexts:
             if any(call_kept(module, e) for e in context.chain if e.caller.index is module.index):
                 continue
@@ -176,28 +214,44 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
                 continue
             inner = context.node if context.where == LOOP else None
             varies = any(varies_along(e.build.module, e.build, [*context.chain, edge, *e.chain], inner, module) for e in built)
-            found.append(ClientBuilt(module, edge.node, scope, effect.build, context, (*context.steps, *steps), direct=False, varies=varies))
+            found.append(
+                ClientBuilt(module, edge.node, scope, effect.build, context, (*context.steps, *steps), direct=False, varies=varies)
+            )
     return found
 
 
 def _through_work(module: "Module", work: Work, function: Function) -> list[ClientBuilt]:
     """Work launched here whose function, in another file, builds a client."""
     found = []
-    many = work.many or len([w for w in module.calls.works if w.where == work.where and any(f.scope is function.scope for f in w.functions)]) > 1
-    if not many and any(c.many and c.where not in (COROUTINE,) for c in module.contexts.at(work.scope)):
+    many = (
+        work.many
+        or len([w for w in module.calls.works if w.where == work.where and any(f.scope is function.scope for f in w.functions)]) > 1
+    )
+    if not many and any(c.many and c.where != COROUTINE for c in module.contexts.at(work.scope)):
         many = True
     for effect in effects(function)[:1]:
         line = getattr(work.call, "lineno", 1)
-        context = Context(work.where, many, work.call, f"{'every' if many else 'the'} {work.label} started at line {line}", (), root=function.scope, work=work)
+        context = Context(
+            work.where,
+            many,
+            work.call,
+            f"{'every' if many else 'the'} {work.label} started at line {line}",
+            (),
+            root=function.scope,
+            work=work,
+        )
         launch = module.step(work.call, f"launches '{function.scope.name}'")
         varies = varies_along(effect.build.module, effect.build, list(effect.chain), None, function.module)
-        found.append(ClientBuilt(module, work.call, work.scope, effect.build, context, (launch, *effect.steps), direct=False, varies=varies))
+        found.append(
+            ClientBuilt(module, work.call, work.scope, effect.build, context, (launch, *effect.steps), direct=False, varies=varies)
+        )
     return found
 
 
 def _through_injection(module: "Module") -> list[ClientBuilt]:
     """``Depends(provider)`` where the provider of another file builds a client on each call."""
     from flake8_mongo_threads.concurrency import frameworks
+
     found = []
     for call, scope, value in module.calls.constructions:
         if not (isinstance(value, External) and value.path == frameworks.DEPENDS):
@@ -210,9 +264,13 @@ def _through_injection(module: "Module") -> list[ClientBuilt]:
                 for effect in effects(target)[:1]:
                     step = module.step(call, f"'{target.scope.name}' is a dependency: FastAPI calls it for every request")
                     handler = frameworks.Handler(frameworks.REQUEST, "dependency")
-                    context = Context(frameworks.REQUEST, True, call, f"dependency '{target.scope.name}'", (step,), root=scope, handler=handler)
+                    context = Context(
+                        frameworks.REQUEST, True, call, f"dependency '{target.scope.name}'", (step,), root=scope, handler=handler
+                    )
                     varies = varies_along(effect.build.module, effect.build, list(effect.chain), None, target.module)
-                    found.append(ClientBuilt(module, call, scope, effect.build, context, (step, *effect.steps), direct=False, varies=varies))
+                    found.append(
+                        ClientBuilt(module, call, scope, effect.build, context, (step, *effect.steps), direct=False, varies=varies)
+                    )
     return found
 
 
@@ -224,7 +282,9 @@ class Operation:
 
     __slots__ = ("awaited", "call", "implicit", "method", "name", "node", "owner", "scope", "session", "span")
 
-    def __init__(self, module: "Module", node: ast.AST, scope: Scope, method: Method | None, owner: Driver, name: str, implicit: bool) -> None:
+    def __init__(
+        self, module: "Module", node: ast.AST, scope: Scope, method: Method | None, owner: Driver, name: str, implicit: bool
+    ) -> None:
         self.node = node
         self.call = node if isinstance(node, ast.Call) and not implicit else None
         self.scope = scope
@@ -257,7 +317,10 @@ def operations_in(module: "Module", scope: Scope) -> list[Operation]:
     """The operations of one function's own code: of another module only what is reached is looked at."""
 
     def compute() -> list[Operation]:
-        found = [Operation(module, call, where, method, method.owner, method.name, False) for call, where, method in module.calls.of(scope).methods]
+        found = [
+            Operation(module, call, where, method, method.owner, method.name, False)
+            for call, where, method in module.calls.of(scope).methods
+        ]
         found.extend(iterations(module, scope))
         found.sort(key=lambda o: (o.span.line, o.span.col, o.implicit))
         return found
@@ -267,7 +330,28 @@ def operations_in(module: "Module", scope: Scope) -> list[Operation]:
 
 
 _CONSUMERS = frozenset(
-    ("list", "tuple", "set", "sorted", "sum", "min", "max", "any", "all", "dict", "next", "frozenset", "enumerate", "zip", "map", "filter", "reversed", "deque", "DataFrame", "join")
+    (
+        "list",
+        "tuple",
+        "set",
+        "sorted",
+        "sum",
+        "min",
+        "max",
+        "any",
+        "all",
+        "dict",
+        "next",
+        "frozenset",
+        "enumerate",
+        "zip",
+        "map",
+        "filter",
+        "reversed",
+        "deque",
+        "DataFrame",
+        "join",
+    )
 )
 _EAGER = frozenset(("list", "tuple", "set", "sorted", "sum", "min", "max", "any", "all", "dict", "next", "frozenset", "deque", "DataFrame"))
 
@@ -295,7 +379,12 @@ def iterations(module: "Module", only: Scope | None = None) -> list[Operation]:
                     found.extend(_iteration(module, generator.iter, scope.function, "comprehension"))
     for call in index.calls:
         name = last_name(call.func)
-        if name in _CONSUMERS and call.args and (only is None or index.scope_of_node[call].function is only) and _is_builtin(module, call.func, name):
+        if (
+            name in _CONSUMERS
+            and call.args
+            and (only is None or index.scope_of_node[call].function is only)
+            and _is_builtin(module, call.func, name)
+        ):
             for arg in call.args[:3]:
                 target = arg.value if isinstance(arg, ast.Starred) else arg
                 found.extend(_iteration(module, target, index.scope_of_node[call].function, name))
@@ -304,8 +393,12 @@ def iterations(module: "Module", only: Scope | None = None) -> list[Operation]:
 
 def _is_builtin(module: "Module", func: ast.expr, name: str) -> bool:
     if isinstance(func, ast.Name):
-        return any(isinstance(v, External) and v.path in (f"builtins.{name}", "collections.deque", "pandas.DataFrame") for v in module.values(func))
-    return name == "join" or any(isinstance(v, External) and v.path in ("pandas.DataFrame", "collections.deque") for v in module.values(func))
+        return any(
+            isinstance(v, External) and v.path in (f"builtins.{name}", "collections.deque", "pandas.DataFrame") for v in module.values(func)
+        )
+    return name == "join" or any(
+        isinstance(v, External) and v.path in ("pandas.DataFrame", "collections.deque") for v in module.values(func)
+    )
 
 
 def _iteration(module: "Module", expression: ast.expr, scope: Scope, how: str) -> list[Operation]:
@@ -327,7 +420,15 @@ class Blocking:
     __slots__ = ("chain", "direct", "node", "operation", "operation_module", "place", "scope", "span", "steps")
 
     def __init__(
-        self, module: "Module", node: ast.AST, scope: Scope, place: str, operation: Operation, operation_module: "Module", chain: tuple[str, ...], steps: tuple[Step, ...]
+        self,
+        module: "Module",
+        node: ast.AST,
+        scope: Scope,
+        place: str,
+        operation: Operation,
+        operation_module: "Module",
+        chain: tuple[str, ...],
+        steps: tuple[Step, ...],
     ) -> None:
         self.node = node
         self.scope = scope
@@ -338,7 +439,9 @@ class Blocking:
         """The names of the helpers on the way, outermost first; empty when direct."""
         self.direct = not chain
         self.steps = steps
-        self.span: Span = operation.span if self.direct else module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.span: Span = (
+            operation.span if self.direct else module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        )
 
 
 Blocks = tuple[Operation, "Module", tuple[str, ...], tuple[Step, ...]]
@@ -412,7 +515,7 @@ def is_blocking(module: "Module", operation: Operation) -> bool:
     if operation.name in ("close", "end_session", "kill_cursors"):
         return False
     if operation.implicit:
-        return operation.name in _EAGER or operation.name in ("for", "comprehension") and not _lazy_generator(module, operation)
+        return operation.name in _EAGER or (operation.name in ("for", "comprehension") and not _lazy_generator(module, operation))
     return True
 
 
@@ -450,7 +553,9 @@ def blocking(module: "Module") -> list[Blocking]:
             if inner is None:
                 continue
             call = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}' on the event loop")
-            found.append(Blocking(module, edge.node, scope, place, inner[0], inner[1], (edge.target.scope.name, *inner[2]), (call, *inner[3])))
+            found.append(
+                Blocking(module, edge.node, scope, place, inner[0], inner[1], (edge.target.scope.name, *inner[2]), (call, *inner[3]))
+            )
     return found
 
 
@@ -524,7 +629,9 @@ def _reached(module: "Module", work: Work) -> list[tuple[Driver, str, ast.AST]]:
     consumed = work.launcher.passing in (spawners.EACH, spawners.STAR)
     for expression in work.arguments:
         # a cursor given to ``map`` is iterated by the caller: the workers get documents
-        found.extend((driver, "argument", expression) for driver in _drivers(module, expression) if not (consumed and driver.family in CURSORS))
+        found.extend(
+            (driver, "argument", expression) for driver in _drivers(module, expression) if not (consumed and driver.family in CURSORS)
+        )
     found.extend(_carried(module, work.target))
     for value in work.targets:
         if isinstance(value, Partial) and value.module is module:

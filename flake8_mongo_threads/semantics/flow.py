@@ -40,7 +40,16 @@ class UseAfterClose:
     __slots__ = ("closed_at", "escapes", "family", "name", "node", "owner", "scope", "span", "steps", "value")
 
     def __init__(
-        self, module: "Module", node: ast.AST, scope: Scope, family: str, owner: Driver, name: str, closed_at: ast.AST, escapes: bool, value: ast.expr | None = None
+        self,
+        module: "Module",
+        node: ast.AST,
+        scope: Scope,
+        family: str,
+        owner: Driver,
+        name: str,
+        closed_at: ast.AST,
+        escapes: bool,
+        value: ast.expr | None = None,
     ) -> None:
         self.node = node
         self.scope = scope
@@ -75,7 +84,9 @@ def uses_after_close(module: "Module") -> list[UseAfterClose]:
     for scope in {*operations, *withs}:
         own = operations.get(scope, [])
         closes = any(o.name in ("close", "end_session") for o in own)
-        if scope.kind not in ("function", "module") or not (closes or any(_closes_something(module, node) for node in withs.get(scope, ()))):
+        if scope.kind not in ("function", "module") or not (
+            closes or any(_closes_something(module, node) for node in withs.get(scope, ()))
+        ):
             continue
         found.extend(_Walker(module, scope, own).run())
     found.sort(key=lambda f: (f.span.line, f.span.col))
@@ -99,7 +110,12 @@ def closing(module: "Module", expression: ast.expr) -> list[Driver]:
                 session = value.root("session")
                 if session is not None and (given is None or constant(given) is True):
                     found.append(session)
-        elif isinstance(value, Manager) and value.call is not None and isinstance(value.call.node, ast.Call) and _is_closing(module, value.call.node):
+        elif (
+            isinstance(value, Manager)
+            and value.call is not None
+            and isinstance(value.call.node, ast.Call)
+            and _is_closing(module, value.call.node)
+        ):
             found.extend(v for v in value.values if isinstance(v, Driver) and v.family in ("client", "session"))
     return found
 
@@ -108,7 +124,7 @@ def _is_closing(module: "Module", call: ast.Call) -> bool:
     return any(isinstance(v, External) and v.path in ("contextlib.closing", "contextlib.aclosing") for v in module.values(call.func))
 
 
-class _TooMuch(Exception):  # noqa: N818 - it ends a search, it is no error
+class _TooMuchError(Exception):
     """The function is larger than the interpretation is meant for."""
 
 
@@ -130,7 +146,7 @@ class _Walker:
         body = getattr(self.scope.node, "body", [])
         try:
             self.block(body, {})
-        except (_TooMuch, RecursionError):
+        except (_TooMuchError, RecursionError):
             return []
         return self.found
 
@@ -142,14 +158,14 @@ class _Walker:
                 return None
             self.count += 1
             if self.count > MAX_STATEMENTS:
-                raise _TooMuch
+                raise _TooMuchError
             state = self.statement(statement, state)
         return state
 
     def statement(self, node: ast.stmt, state: State) -> State | None:
         self.depth += 1
         if self.depth > MAX_NESTING:
-            raise _TooMuch
+            raise _TooMuchError
         try:
             return self._statement(node, state)
         finally:
@@ -256,11 +272,19 @@ class _Walker:
                 state[driver.key()] = (CLOSED, operation.node)
                 continue
             self._session_use(operation, state)
-            if operation.io or (operation.owner.family in ("client", "session") and operation.name in ("start_transaction", "commit_transaction", "abort_transaction", "with_transaction")):
+            if operation.io or (
+                operation.owner.family in ("client", "session")
+                and operation.name in ("start_transaction", "commit_transaction", "abort_transaction", "with_transaction")
+            ):
                 self._check(operation.node, operation.owner, operation.name, operation, state)
         if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
             for value in self.module.values(statement.value):
-                if isinstance(value, Driver) and value.family in ("client", "session") and value.site is not None and value.site.node is statement.value:
+                if (
+                    isinstance(value, Driver)
+                    and value.family in ("client", "session")
+                    and value.site is not None
+                    and value.site.node is statement.value
+                ):
                     state[value.key()] = (OPEN, statement)
 
     def _deferred(self, node: ast.AST, statement: ast.AST) -> bool:
@@ -329,7 +353,9 @@ class _Walker:
                 if status is not None and status[0] == CLOSED:
                     self._report(operation.node, "session", value, operation.name, status[1], False)
 
-    def _report(self, node: ast.AST, family: str, owner: Driver, name: str, closed_at: ast.AST, escapes: bool, value: ast.expr | None = None) -> None:
+    def _report(
+        self, node: ast.AST, family: str, owner: Driver, name: str, closed_at: ast.AST, escapes: bool, value: ast.expr | None = None
+    ) -> None:
         key = (id(node), family)
         if key not in self.reported:
             self.reported.add(key)
@@ -400,7 +426,7 @@ def _join(first: State | None, second: State | None) -> State | None:
         a, b = first.get(key), second.get(key)
         if a is None or b is None:
             known = a or b
-            assert known is not None  # noqa: S101 - the key comes from one of them
+            assert known is not None
             result[key] = known if known[0] == OPEN else (MAYBE, known[1])
         else:
             result[key] = a if a[0] == b[0] else (MAYBE, a[1])

@@ -16,7 +16,9 @@ IMPORT_ERRORS = frozenset(("ImportError", "ModuleNotFoundError", "Exception", "B
 NAME_ERRORS = frozenset(("ImportError", "ModuleNotFoundError", "AttributeError", "TypeError"))
 """Handlers of these are written for an interface that differs between releases; a handler of every exception is not."""
 
-_ASSERTS_FAILURE = frozenset(("raises", "assertRaises", "assertRaisesRegex", "assertRaisesRegexp", "assert_raises", "RaisesGroup", "RaisesExc"))
+_ASSERTS_FAILURE = frozenset(
+    ("raises", "assertRaises", "assertRaisesRegex", "assertRaisesRegexp", "assert_raises", "RaisesGroup", "RaisesExc")
+)
 _PROBES = frozenset(("hasattr", "getattr", "find_spec", "dir", "callable", "signature", "getfullargspec", "importorskip"))
 _GIVES_UP = frozenset(("skip", "skipTest", "fail", "exit", "xfail"))
 _FLAG = re.compile(r"version|^(?:is_|_)?(?:has|have)_|(?:mongo|motor|bson)\w*_?(?:gte|lt|ge|v)?_?\d|^PY_?\d", re.IGNORECASE)
@@ -47,7 +49,8 @@ def caught(module: "Module", node: ast.AST, errors: frozenset[str]) -> bool:
     for up in module.index.ancestors(node):
         if isinstance(up, TRIES):
             handlers: list[ast.ExceptHandler] = up.handlers  # type: ignore[attr-defined]
-            if child not in up.finalbody and child not in handlers and any(_catches(h, errors, broad) for h in handlers):  # type: ignore[attr-defined]
+            protected = child not in handlers and child not in up.finalbody  # type: ignore[attr-defined]
+            if protected and any(_catches(handler, errors, broad) for handler in handlers):
                 return True
         elif isinstance(up, ast.ExceptHandler):
             if _catches(up, errors, broad):
@@ -95,7 +98,7 @@ def _tests(module: "Module", node: ast.AST) -> Iterator[ast.AST]:
                     break
                 yield value
         elif isinstance(up, COMPREHENSIONS):
-            for generator in up.generators:  # type: ignore[attr-defined]
+            for generator in up.generators:
                 yield from (test for test in generator.ifs if test is not child)
         elif isinstance(up, (*FUNCTIONS, ast.ClassDef)) and child not in up.decorator_list:
             yield from up.decorator_list
@@ -105,9 +108,9 @@ def _tests(module: "Module", node: ast.AST) -> Iterator[ast.AST]:
             block = getattr(owner, field, None)
             if isinstance(block, list):
                 for earlier in block[:position]:
-                    if isinstance(earlier, ast.Assert):
-                        yield earlier.test
-                    elif isinstance(earlier, ast.If) and (_leaves(earlier.body) or _leaves(earlier.orelse)):
+                    if isinstance(earlier, ast.Assert) or (
+                        isinstance(earlier, ast.If) and (_leaves(earlier.body) or _leaves(earlier.orelse))
+                    ):
                         yield earlier.test
         child = up
         up = index.parents.get(up)
@@ -149,7 +152,7 @@ def _probes(module: "Module", call: ast.Call) -> bool:
 def _flag(module: "Module", name: ast.Name) -> bool:
     """Whether a name was set from a version test or a probe, or beside an import that may fail."""
     scope = module.index.scope(name)
-    while scope is not None:  # type: ignore[redundant-expr]
+    while True:
         bindings = scope.bindings.get(name.id)
         if bindings:
             return any(_set_by_guard(module, binding) for binding in bindings[:6])

@@ -95,7 +95,12 @@ def discarded(module: "Module") -> list[Discarded]:
     """Driver writes submitted to a thread pool whose result is thrown away."""
     found: list[Discarded] = []
     for work in module.calls.works:
-        if work.where != spawners.THREAD or work.launcher.joined or work.path.rpartition(".")[2] not in _CARRIERS or not _unread(module, work):
+        if (
+            work.where != spawners.THREAD
+            or work.launcher.joined
+            or work.path.rpartition(".")[2] not in _CARRIERS
+            or not _unread(module, work)
+        ):
             continue
         if keyword(work.call, "error_callback") is not None or keyword(work.call, "callback") is not None:
             continue
@@ -246,7 +251,12 @@ def _inserted(module: "Module", work: Work) -> list[tuple["Module", ast.expr]]:
                 found.extend(_by_function(module, function, call))
         return found
     for value in flatten(work.targets):
-        if isinstance(value, Method) and value.name in _INSERTS and work.launcher.passing in (spawners.REST, spawners.TUPLE) and work.arguments:
+        if (
+            isinstance(value, Method)
+            and value.name in _INSERTS
+            and work.launcher.passing in (spawners.REST, spawners.TUPLE)
+            and work.arguments
+        ):
             found.append((module, work.arguments[0]))
         elif isinstance(value, Function):
             found.extend(_by_function(module, value, None, work))
@@ -269,9 +279,7 @@ def _calls(node: ast.AST) -> list[ast.Call]:
     return found
 
 
-def _by_function(
-    module: "Module", function: Function, call: ast.Call | None, work: Work | None = None
-) -> list[tuple["Module", ast.expr]]:
+def _by_function(module: "Module", function: Function, call: ast.Call | None, work: Work | None = None) -> list[tuple["Module", ast.expr]]:
     """What a function inserts: a parameter (then what it is given), a closure variable or an attribute of ``self``."""
     found: list[tuple[Module, ast.expr]] = []
     home, scope = function.module, function.scope
@@ -320,7 +328,7 @@ def _made_once(module: "Module", document: ast.expr, work: Work | None) -> Step 
     if len(values) != 1 or not isinstance(values[0], Mapping) or values[0].site is None:
         return None
     site = values[0].site
-    if isinstance(site.node, ast.DictComp) or (isinstance(site.node, ast.Subscript)):
+    if isinstance(site.node, (ast.DictComp, ast.Subscript)):
         return None
     if isinstance(document, ast.Name):
         scope = module.index.scope(document)

@@ -65,22 +65,44 @@ _ELEMENT_WRAPPERS = frozenset(
     ("builtins.list", "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.reversed", "builtins.iter", "builtins.frozenset", "tqdm.tqdm", "tqdm.auto.tqdm", "collections.deque", "itertools.cycle", "itertools.islice", "copy.copy")
 )  # fmt: skip
 _FIRST_ARGUMENT = frozenset(("typing.cast",))
-_RUNS_FIRST = frozenset(("asyncio.to_thread", "anyio.to_thread.run_sync", "fastapi.concurrency.run_in_threadpool", "trio.to_thread.run_sync"))
+_RUNS_FIRST = frozenset(
+    ("asyncio.to_thread", "anyio.to_thread.run_sync", "fastapi.concurrency.run_in_threadpool", "trio.to_thread.run_sync")
+)
 _AWAITS_FIRST = frozenset(
     ("asyncio.create_task", "asyncio.ensure_future", "asyncio.shield", "asyncio.wait_for", "asyncio.AbstractEventLoop().create_task", "asyncio.TaskGroup().create_task", "asyncio.wrap_future")
 )  # fmt: skip
 _RUNS_COROUTINE = frozenset(
-    ("asyncio.run", "asyncio.AbstractEventLoop().run_until_complete", "asyncio.Runner().run", "asgiref.sync.async_to_sync()", "nest_asyncio.run")
+    (
+        "asyncio.run",
+        "asyncio.AbstractEventLoop().run_until_complete",
+        "asyncio.Runner().run",
+        "asgiref.sync.async_to_sync()",
+        "nest_asyncio.run",
+    )
 )
 _ANNOTATION_ITER = frozenset(
     ("typing.List", "typing.Sequence", "typing.Iterable", "typing.Set", "typing.FrozenSet", "typing.Tuple", "typing.Deque", "builtins.list", "builtins.tuple", "builtins.set", "builtins.frozenset", "typing.Collection")
 )  # fmt: skip
-_ANNOTATION_GENERATOR = frozenset(("typing.Generator", "typing.Iterator", "typing.AsyncGenerator", "typing.AsyncIterator", "typing.AsyncIterable"))
+_ANNOTATION_GENERATOR = frozenset(
+    ("typing.Generator", "typing.Iterator", "typing.AsyncGenerator", "typing.AsyncIterator", "typing.AsyncIterable")
+)
 _ANNOTATION_MANAGER = frozenset(
     ("typing.ContextManager", "typing.AsyncContextManager", "contextlib.AbstractContextManager", "contextlib.AbstractAsyncContextManager")
 )
-_ANNOTATION_TRANSPARENT = frozenset(("typing.Final", "typing.ClassVar", "typing.Required", "typing.NotRequired", "typing.Type", "builtins.type"))
-_ANNOTATION_MAP = frozenset(("typing.Dict", "typing.Mapping", "builtins.dict", "typing.DefaultDict", "collections.defaultdict", "typing.MutableMapping", "typing.OrderedDict"))
+_ANNOTATION_TRANSPARENT = frozenset(
+    ("typing.Final", "typing.ClassVar", "typing.Required", "typing.NotRequired", "typing.Type", "builtins.type")
+)
+_ANNOTATION_MAP = frozenset(
+    (
+        "typing.Dict",
+        "typing.Mapping",
+        "builtins.dict",
+        "typing.DefaultDict",
+        "collections.defaultdict",
+        "typing.MutableMapping",
+        "typing.OrderedDict",
+    )
+)
 
 
 class Inference:
@@ -241,7 +263,9 @@ class Inference:
         if how == "assign":
             return self.unpack(self.values(module, binding.value, self._hint(module, binding)), binding.path)
         if how == "ann":
-            return self._annotated(module, binding.annotation, binding.value if isinstance(binding.value, ast.expr) else None, binding.scope)
+            return self._annotated(
+                module, binding.annotation, binding.value if isinstance(binding.value, ast.expr) else None, binding.scope
+            )
         if how == "for":
             return self.unpack(self.iterate(module, binding.value, self.values(module, binding.value)), binding.path)
         if how == "with":
@@ -388,12 +412,20 @@ class Inference:
         positional = scope.positional
         if cls is not None and positional and arg is positional[0] and "builtins.staticmethod" not in self.decorators(module, scope):
             owner = Class(module, cls)
-            if "builtins.classmethod" in self.decorators(module, scope) or scope.name in ("__new__", "__init_subclass__", "__class_getitem__"):
+            if "builtins.classmethod" in self.decorators(module, scope) or scope.name in (
+                "__new__",
+                "__init_subclass__",
+                "__class_getitem__",
+            ):
                 return (owner,)
             return (Instance(owner),)
         if arg.annotation is not None:
             found = self.annotation(module, arg.annotation, scope.parent or scope)
-            if known(found) and UNKNOWN not in found and not all(isinstance(v, External) and v.path.startswith(("builtins.", "typing.")) for v in known(found)):
+            if (
+                known(found)
+                and UNKNOWN not in found
+                and not all(isinstance(v, External) and v.path.startswith(("builtins.", "typing.")) for v in known(found))
+            ):
                 return found
         default = self._default(scope, arg)
         if default is not None:
@@ -413,7 +445,7 @@ class Inference:
                 parts.append(value)
         parts.extend(self._from_callers(module, scope, arg))
         result = union(*parts) if parts else BOTTOM
-        return result if result else (OPEN,)
+        return result or (OPEN,)
 
     @staticmethod
     def _default(scope: Scope, arg: ast.arg) -> ast.expr | None:
@@ -522,10 +554,8 @@ class Inference:
         self.hops += 1
         try:
             parts: list[Values] = []
-            seen = 0
-            for home, reference in self._references(module, scope):
-                seen += 1
-                if seen > MAX_CALLERS * 2 or len(parts) > MAX_CALLERS:
+            for seen, (home, reference) in enumerate(self._references(module, scope)):
+                if seen >= MAX_CALLERS * 2 or len(parts) > MAX_CALLERS:
                     break
                 value = self._handed(home, reference, scope, arg)
                 if value is not None and value:
@@ -593,10 +623,10 @@ class Inference:
         return None
 
     @staticmethod
-    def definitions(cls: Scope, name: str) -> list[Scope]:
+    def definitions(owner: Scope, name: str) -> list[Scope]:
         """The functions that a class body defines under a name."""
-        bodies = cls.index.bodies
-        return [bodies[b.node] for b in cls.bindings.get(name, ()) if b.how == "def" and b.node in bodies]
+        bodies = owner.index.bodies
+        return [bodies[b.node] for b in owner.bindings.get(name, ()) if b.how == "def" and b.node in bodies]
 
     @staticmethod
     def argument_for(call: ast.Call, scope: Scope, arg: ast.arg, *, skip_first: bool, offset: int = 0) -> ast.expr | None:
@@ -637,7 +667,12 @@ class Inference:
                 except (SyntaxError, ValueError, RecursionError, MemoryError):
                     return UNKNOWN_ONLY
                 found = self.annotation(module, parsed, scope, depth + 1)
-                return tuple(Driver(v.family, v.flavour, Site(module, node), v.parent, v.name) if isinstance(v, Driver) and v.site is not None and v.site.node not in module.index.parents else v for v in found)
+                return tuple(
+                    Driver(v.family, v.flavour, Site(module, node), v.parent, v.name)
+                    if isinstance(v, Driver) and v.site is not None and v.site.node not in module.index.parents
+                    else v
+                    for v in found
+                )
             return UNKNOWN_ONLY
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             return union(self.annotation(module, node.left, scope, depth + 1), self.annotation(module, node.right, scope, depth + 1))
@@ -660,8 +695,14 @@ class Inference:
 
     def _alias(self, module: "Module", value: External, scope: Scope, depth: int) -> Values | None:
         """``NewType("Db", Database)`` and annotated aliases kept as values."""
-        if value.site is not None and value.path in ("typing.NewType()", "typing_extensions.NewType()") and isinstance(value.site.node, ast.Call):
-            return self.annotation(value.site.module, argument(value.site.node, 1), value.site.module.index.scope(value.site.node), depth + 1)
+        if (
+            value.site is not None
+            and value.path in ("typing.NewType()", "typing_extensions.NewType()")
+            and isinstance(value.site.node, ast.Call)
+        ):
+            return self.annotation(
+                value.site.module, argument(value.site.node, 1), value.site.module.index.scope(value.site.node), depth + 1
+            )
         if value.site is not None and isinstance(value.site.node, ast.Subscript):
             return self._generic(value.site.module, value.site.node, value.site.module.index.scope(value.site.node), depth + 1)
         if value.site is not None and isinstance(value.site.node, ast.BinOp):
@@ -717,7 +758,7 @@ class Inference:
         base = _something(self.values(module, node.value, scope))  # type: ignore[attr-defined]
         return union(*(self.attribute(value, node.attr, node, module) for value in base)) if base else BOTTOM  # type: ignore[attr-defined]
 
-    def attribute(self, value: Value, name: str, node: ast.AST | None, module: "Module") -> Values:  # noqa: C901, PLR0911, PLR0912 - one case a kind of value
+    def attribute(self, value: Value, name: str, node: ast.AST | None, module: "Module") -> Values:
         """What an attribute of a value is; ``node`` is the expression that reads it."""
         if value is OPEN:
             return (OPEN,)
@@ -740,7 +781,7 @@ class Inference:
         if isinstance(value, External):
             return self._external_attribute(value, name, node, module)
         if isinstance(value, Awaitable) and name == "result":
-            return (Function_result(value),)
+            return (_Result(value),)
         if isinstance(value, Function) and node is not None:
             return self._function_attribute(value, name, module)
         return UNKNOWN_ONLY
@@ -763,7 +804,7 @@ class Inference:
         return result
 
     def _member_result(self, owner: Driver, name: str, result: str, site: Site | None) -> Values:
-        if not result or result in ("options",):
+        if not result or result == "options":
             return UNKNOWN_ONLY
         if result == "self":
             return (owner,)
@@ -774,7 +815,7 @@ class Inference:
         if known_parent is not None:
             return (known_parent,)
         parent: Driver | None = owner
-        if result in ("client", "database") and owner.family not in ("client",):
+        if result in ("client", "database") and owner.family != "client":
             parent = owner.root("client")
         return (Driver(result, owner.flavour, site, parent),)
 
@@ -888,7 +929,9 @@ class Inference:
         finally:
             self.hops -= 1
             self.active.discard(key)
-        if (self.cuts == before or (found and self._settled_now(key))) and not any(isinstance(v, (Function, Method)) or (isinstance(v, External) and v.site is not None) for v in found):
+        if (self.cuts == before or (found and self._settled_now(key))) and not any(
+            isinstance(v, (Function, Method)) or (isinstance(v, External) and v.site is not None) for v in found
+        ):
             self._attributes[value.cls.scope, name] = found
         return found
 
@@ -926,7 +969,11 @@ class Inference:
             if handed is not None:
                 return (Driver(handed[0], handed[1], value.site),)
         if bases and not self._opaque_base(value.cls):
-            return (External(canonical(f"{bases[0]}().{name}"), value.site),) if len(bases) == 1 else tuple(External(canonical(f"{b}().{name}"), value.site) for b in bases[:3])
+            return (
+                (External(canonical(f"{bases[0]}().{name}"), value.site),)
+                if len(bases) == 1
+                else tuple(External(canonical(f"{b}().{name}"), value.site) for b in bases[:3])
+            )
         return UNKNOWN_ONLY
 
     def _from_subclasses(self, value: Instance, name: str, node: ast.AST, module: "Module") -> Values:
@@ -954,7 +1001,12 @@ class Inference:
             if len(definition.returns) != 1:
                 continue
             returned = definition.returns[0]
-            if isinstance(returned, ast.Call) and isinstance(returned.func, ast.Name) and returned.func.id == "getattr" and len(returned.args) >= 2:
+            if (
+                isinstance(returned, ast.Call)
+                and isinstance(returned.func, ast.Name)
+                and returned.func.id == "getattr"
+                and len(returned.args) >= 2
+            ):
                 target = self.agreed(self.values(home, returned.args[0]))
                 if target is not None:
                     return self.member(target, name, node, module)
@@ -1028,7 +1080,8 @@ class Inference:
                 if binding.how == "ann" and binding.value is None:
                     parts.append(self.annotation(home, binding.annotation, cls))
                 elif isinstance(binding.value, ast.Call) and any(
-                    isinstance(v, External) and v.path in ("dataclasses.field", "attr.ib", "attrs.field", "attr.attrib", "pydantic.Field") for v in self.values(home, binding.value.func)
+                    isinstance(v, External) and v.path in ("dataclasses.field", "attr.ib", "attrs.field", "attr.attrib", "pydantic.Field")
+                    for v in self.values(home, binding.value.func)
                 ):
                     parts.append(self._field(home, cls, binding))
                 else:
@@ -1093,7 +1146,12 @@ class Inference:
             if stored:
                 return stored
         if value.path == "threading.local()":
-            found = [self.stored(home, s) for home in self.project.order for s in self._stores(home, name) if any(isinstance(v, External) and v.path == "threading.local()" for v in self.values(home, s.target.value))]
+            found = [
+                self.stored(home, s)
+                for home in self.project.order
+                for s in self._stores(home, name)
+                if any(isinstance(v, External) and v.path == "threading.local()" for v in self.values(home, s.target.value))
+            ]
             if found:
                 return union(*found)
         del node
@@ -1178,7 +1236,9 @@ class Inference:
         for value in base:
             if value is OPEN:
                 parts.append((OPEN,))
-            elif isinstance(value, Driver) or (isinstance(value, Instance) and self.driver_base(value.cls) is not None and not self._has(value.cls, "__getitem__")):
+            elif isinstance(value, Driver) or (
+                isinstance(value, Instance) and self.driver_base(value.cls) is not None and not self._has(value.cls, "__getitem__")
+            ):
                 driver = self.as_driver(value)
                 if driver is not None:
                     parts.append(self._driver_item(driver, module, node, index))
@@ -1279,7 +1339,13 @@ class Inference:
                         found.extend(value.items)
         for store in module.index.items_of.get(tail, ()):
             target = store.target
-            if isinstance(target, ast.Subscript) and store.value is not None and store.how in ("assign", "ann") and path_key(target.value) == key and self._same_place(key, scope, store.scope):
+            if (
+                isinstance(target, ast.Subscript)
+                and store.value is not None
+                and store.how in ("assign", "ann")
+                and path_key(target.value) == key
+                and self._same_place(key, scope, store.scope)
+            ):
                 found.append((self._constant(module, target.slice), Element(module, store.scope, store.value)))
         return found
 
@@ -1357,7 +1423,7 @@ class Inference:
     # calls -------------------------------------------------------------
 
     def _call(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
-        assert isinstance(node, ast.Call)  # noqa: S101 - narrows the type; the dispatch table guarantees it
+        assert isinstance(node, ast.Call)
         func = node.func
         if isinstance(func, ast.Attribute):
             contained = self._container_call(module, node, func, scope)
@@ -1394,11 +1460,30 @@ class Inference:
 
     def _container_call(self, module: "Module", node: ast.Call, func: ast.Attribute, scope: Scope) -> Values | None:
         name = func.attr
-        if name not in ("get", "values", "items", "pop", "setdefault", "copy", "popleft", "keys", "get_nowait", "result", "_replace", "__getitem__", "__enter__", "__aenter__", "enter_context", "enter_async_context"):
+        if name not in (
+            "get",
+            "values",
+            "items",
+            "pop",
+            "setdefault",
+            "copy",
+            "popleft",
+            "keys",
+            "get_nowait",
+            "result",
+            "_replace",
+            "__getitem__",
+            "__enter__",
+            "__aenter__",
+            "enter_context",
+            "enter_async_context",
+        ):
             return None
         base = _something(self.values(module, func.value, scope))
         if name in ("enter_context", "enter_async_context"):
-            if node.args and any(isinstance(v, External) and v.path in ("contextlib.ExitStack()", "contextlib.AsyncExitStack()") for v in base):
+            if node.args and any(
+                isinstance(v, External) and v.path in ("contextlib.ExitStack()", "contextlib.AsyncExitStack()") for v in base
+            ):
                 entered = self.enter(self.values(module, node.args[0]), name.endswith("async_context"))
                 return (Awaitable(entered, "coroutine", Site(module, node)),) if name.endswith("async_context") else entered
             return None
@@ -1412,11 +1497,21 @@ class Inference:
                 if name in ("values", "copy") or (name == "keys" and isinstance(value, Sequence)):
                     parts.append((Sequence(elements, Site(module, node), many=True),) if name == "values" else (value,))
                 elif name == "items":
-                    pairs = tuple(Element(module, scope, None, (Sequence((Element(module, scope, None, UNKNOWN_ONLY), e), Site(module, node), exact=True),)) for e in elements)
+                    pairs = tuple(
+                        Element(
+                            module,
+                            scope,
+                            None,
+                            (Sequence((Element(module, scope, None, UNKNOWN_ONLY), e), Site(module, node), exact=True),),
+                        )
+                        for e in elements
+                    )
                     parts.append((Sequence(pairs, Site(module, node), many=True),))
                 elif name in ("get", "pop", "setdefault", "popleft", "__getitem__", "get_nowait"):
                     wanted = self._constant(module, node.args[0]) if node.args else None
-                    chosen = [e for k, e in entries if wanted is not None and k == wanted] or [e for k, e in entries if k is None or wanted is None]
+                    chosen = [e for k, e in entries if wanted is not None and k == wanted] or [
+                        e for k, e in entries if k is None or wanted is None
+                    ]
                     parts.extend(self.element(e) for e in chosen)
                     if name in ("setdefault", "get", "pop") and len(node.args) > 1 and isinstance(value, Mapping):
                         parts.append(self.values(module, node.args[1]))
@@ -1434,7 +1529,7 @@ class Inference:
             return None
         return union(*parts) if parts else UNKNOWN_ONLY
 
-    def invoke(self, value: Value, call: ast.Call | None, module: "Module") -> Values:  # noqa: PLR0911 - one case a kind of value
+    def invoke(self, value: Value, call: ast.Call | None, module: "Module") -> Values:
         """What calling a value gives; ``call`` is the expression, None for a call that a framework makes."""
         if value is OPEN:
             return (OPEN,)
@@ -1632,7 +1727,9 @@ class Inference:
         target = argument(call, position, "func")
         if target is None:
             return UNKNOWN_ONLY
-        results = union(*(self.invoke(v, call if not isinstance(v, (Class, External)) else call, module) for v in self.values(module, target)))
+        results = union(
+            *(self.invoke(v, call, module) for v in self.values(module, target))
+        )
         return (Awaitable(results, "future", site),)
 
     def _task(self, module: "Module", call: ast.Call, site: Site | None) -> Values:
@@ -1680,10 +1777,19 @@ class Inference:
         elements = node.elts  # type: ignore[attr-defined]
         starred = any(isinstance(e, ast.Starred) for e in elements)
         exact = not starred and isinstance(node, (ast.Tuple, ast.List))
-        return (Sequence(tuple(Element(module, scope, e.value if isinstance(e, ast.Starred) else e) for e in elements[:64]), Site(module, node), exact=exact),)
+        return (
+            Sequence(
+                tuple(Element(module, scope, e.value if isinstance(e, ast.Starred) else e) for e in elements[:64]),
+                Site(module, node),
+                exact=exact,
+            ),
+        )
 
     def _dict(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
-        items = tuple((self._constant(module, k) if k is not None else None, Element(module, scope, v)) for k, v in zip(node.keys[:64], node.values[:64], strict=False))  # type: ignore[attr-defined]
+        items = tuple(
+            (self._constant(module, k) if k is not None else None, Element(module, scope, v))
+            for k, v in zip(node.keys[:64], node.values[:64], strict=False)
+        )  # type: ignore[attr-defined]
         return (Mapping(items, Site(module, node)),)
 
     def _comprehension(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
@@ -1710,7 +1816,9 @@ class Inference:
         """The values of one container element."""
         if element.expression is None:
             return element.values
-        return self.values(element.module, element.expression, None if element.expression in element.module.index.parents else element.scope)
+        return self.values(
+            element.module, element.expression, None if element.expression in element.module.index.parents else element.scope
+        )
 
     def unpack(self, values: Values, path: tuple[int, ...]) -> Values:
         """The part of a value at a position inside nested tuples."""
@@ -1731,7 +1839,7 @@ class Inference:
         return values
 
     def _tuple_field(self, value: Instance, position: int) -> Values:
-        if not any(b in ("typing.NamedTuple",) for b in self.external_bases(value.cls)):
+        if not any(b == "typing.NamedTuple" for b in self.external_bases(value.cls)):
             return UNKNOWN_ONLY
         fields = [b for bindings in value.cls.scope.bindings.values() for b in bindings if b.how == "ann"]
         fields.sort(key=lambda b: b.position)
@@ -1831,11 +1939,6 @@ class _Result(Value):
 
     def __init__(self, awaitable: Awaitable) -> None:
         self.awaitable = awaitable
-
-
-def Function_result(awaitable: Awaitable) -> Value:  # noqa: N802 - reads as the constructor it is
-    """The ``result`` method of a future."""
-    return _Result(awaitable)
 
 
 def _something(values: Values) -> Values:
@@ -1973,7 +2076,9 @@ def _getattr(self: Inference, module: "Module", call: ast.Call, path: str) -> Va
     parts: list[Values] = []
     for value in base:
         child = CHAIN.get(value.family) if isinstance(value, Driver) else None
-        parts.append((Driver(child, value.flavour, Site(module, call), value),) if child is not None and isinstance(value, Driver) else UNKNOWN_ONLY)
+        parts.append(
+            (Driver(child, value.flavour, Site(module, call), value),) if child is not None and isinstance(value, Driver) else UNKNOWN_ONLY
+        )
     return union(*parts) if parts else UNKNOWN_ONLY
 
 
@@ -1991,7 +2096,9 @@ def _enumerate(self: Inference, module: "Module", call: ast.Call, path: str) -> 
 def _zip(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
     del path
     site = Site(module, call)
-    elements = tuple(Element(module, None, None, self.iterate(module, a, self.values(module, a))) for a in call.args if not isinstance(a, ast.Starred))
+    elements = tuple(
+        Element(module, None, None, self.iterate(module, a, self.values(module, a))) for a in call.args if not isinstance(a, ast.Starred)
+    )
     return (Sequence((Element(module, None, None, (Sequence(elements, site, exact=True),)),), site, many=True),)
 
 
@@ -2026,7 +2133,7 @@ def _as_completed(self: Inference, module: "Module", call: ast.Call, path: str) 
 
 
 def _sync_to_async(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
-    del path
+    del self, path
     if not call.args:
         return (External("asgiref.sync.sync_to_async()", Site(module, call)),)
     return (External("asgiref.sync.sync_to_async(call)", Site(module, call)),)

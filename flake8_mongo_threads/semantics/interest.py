@@ -30,7 +30,9 @@ def _last(path: str) -> str:
     return path.removesuffix("()").rpartition(".")[2]
 
 
-_CLIENTS = frozenset(("MongoClient", "AsyncMongoClient", "AsyncIOMotorClient", "MotorClient", "PyMongo", "MongoReplicaSetClient", "connect"))
+_CLIENTS = frozenset(
+    ("MongoClient", "AsyncMongoClient", "AsyncIOMotorClient", "MotorClient", "PyMongo", "MongoReplicaSetClient", "connect")
+)
 
 _MEMBERS: frozenset[str] = frozenset(
     name for family in kinds.FAMILIES for flavour in kinds.FLAVOURS for name in kinds.members(family, flavour)
@@ -75,7 +77,9 @@ class Outline:
             self.functions.append((match.group(3), frozenset(_WORD.findall(text, match.end(), end))))
         self.properties = frozenset(_PROPERTY.findall(text)) if "property" in text else frozenset()
         self.clients = "Client" in text and _CLIENT_CLASS.search(text) is not None
-        self.relevant = modules.mentions_driver(text) or any(mark in text for mark in ("_one(", "_many(", "_one_and_", ".count_documents(", ".bulk_write(", "start_session"))
+        self.relevant = modules.mentions_driver(text) or any(
+            mark in text for mark in ("_one(", "_many(", "_one_and_", ".count_documents(", ".bulk_write(", "start_session")
+        )
 
 
 _outlines: dict[tuple[str, int], Outline] = {}

@@ -23,9 +23,22 @@ if TYPE_CHECKING:
 MAX_EFFECT_DEPTH = 6
 MAX_EFFECTS = 12
 
-_READS_ONE = frozenset(("get", "pop", "popleft", "next", "get_nowait", "recv", "readline", "input", "choice", "receive", "poll", "read", "get_message"))
+_READS_ONE = frozenset(
+    ("get", "pop", "popleft", "next", "get_nowait", "recv", "readline", "input", "choice", "receive", "poll", "read", "get_message")
+)
 _REQUEST_READS = frozenset(("get_json", "get_argument", "get_body_argument", "get_query_argument", "get_current_user", "get_jwt_identity"))
-_REQUESTS = frozenset(("flask.request", "flask.session", "quart.request", "bottle.request", "flask.g", "starlette.requests.Request()", "aiohttp.web.Request()", "sanic.Request()"))
+_REQUESTS = frozenset(
+    (
+        "flask.request",
+        "flask.session",
+        "quart.request",
+        "bottle.request",
+        "flask.g",
+        "starlette.requests.Request()",
+        "aiohttp.web.Request()",
+        "sanic.Request()",
+    )
+)
 _SETTINGS = frozenset(("getenv", "environ", "settings", "config", "conf", "Config", "app", "current_app"))
 
 
@@ -90,10 +103,12 @@ def stored_in(module: "Module", call: ast.AST) -> list[ast.AST]:
     index = module.index
     node: ast.AST = call
     up = index.parents.get(node)
-    while up is not None and isinstance(up, (ast.Attribute, ast.Subscript, ast.Call, ast.Await, ast.BoolOp, ast.IfExp, ast.NamedExpr, ast.keyword)):
+    while up is not None and isinstance(
+        up, (ast.Attribute, ast.Subscript, ast.Call, ast.Await, ast.BoolOp, ast.IfExp, ast.NamedExpr, ast.keyword)
+    ):
         if isinstance(up, ast.NamedExpr):
             return [up.target]
-        if isinstance(up, ast.Call) and node is not up.func and not isinstance(node, ast.keyword) and last_name(up.func) in ("setdefault",):
+        if isinstance(up, ast.Call) and node is not up.func and not isinstance(node, ast.keyword) and last_name(up.func) == "setdefault":
             return [up.func.value] if isinstance(up.func, ast.Attribute) else []
         node = up
         up = index.parents.get(up)
@@ -142,7 +157,7 @@ def is_kept(module: "Module", build: Build) -> bool:
     shared = shared_targets(module, scope, [*targets, *local])
     if any(isinstance(up, ast.Call) and last_name(up.func) == "setdefault" for up in module.index.ancestors(build.call)[:3]):
         return True
-    return bool(shared) and guarded(module, build.call, scope, shared) or _memo_guard(module, build.call, scope)
+    return (bool(shared) and guarded(module, build.call, scope, shared)) or _memo_guard(module, build.call, scope)
 
 
 def _stored_later(module: "Module", scope: Scope, targets: list[ast.AST]) -> list[ast.AST]:
@@ -198,7 +213,11 @@ def _memo_guard(module: "Module", node: ast.AST, scope: Scope) -> bool:
     """``client = self._cached or MongoClient()`` and ``return cached if cached else MongoClient()``."""
     parent = module.index.parents.get(node)
     if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):
-        return any(isinstance(v, (ast.Attribute, ast.Subscript)) or (isinstance(v, ast.Name) and v.id in scope.globals) for v in parent.values if v is not node)
+        return any(
+            isinstance(v, (ast.Attribute, ast.Subscript)) or (isinstance(v, ast.Name) and v.id in scope.globals)
+            for v in parent.values
+            if v is not node
+        )
     # an exception handler that fills a cache: try: return cache[key] except KeyError: …
     for up in module.index.ancestors(node):
         if isinstance(up, FUNCTIONS):
@@ -276,7 +295,9 @@ def reads(module: "Module", scope: Scope, expressions: list[ast.expr], within: a
             continue
         seen.add(id(expression))
         for node in walk(expression):
-            if isinstance(node, ast.Call) and (last_name(node.func) in _REQUEST_READS or (last_name(node.func) in _READS_ONE and not _is_setting(node.func))):
+            if isinstance(node, ast.Call) and (
+                last_name(node.func) in _REQUEST_READS or (last_name(node.func) in _READS_ONE and not _is_setting(node.func))
+            ):
                 fresh = True
             if isinstance(node, ast.Attribute) and node.attr == "request":
                 fresh = True
@@ -315,7 +336,14 @@ def _is_setting(func: ast.AST) -> bool:
         if isinstance(base, ast.Attribute) and base.attr in _SETTINGS:
             return True
         base = base.func if isinstance(base, ast.Call) else base.value
-    return isinstance(base, ast.Name) and (base.id in _SETTINGS or base.id == "os" or base.id.isupper() or "config" in base.id.lower() or "setting" in base.id.lower() or base.id in ("self", "cls"))
+    return isinstance(base, ast.Name) and (
+        base.id in _SETTINGS
+        or base.id == "os"
+        or base.id.isupper()
+        or "config" in base.id.lower()
+        or "setting" in base.id.lower()
+        or base.id in ("self", "cls")
+    )
 
 
 def _bindings(module: "Module", scope: Scope, node: ast.Name) -> list[Binding]:
@@ -459,7 +487,11 @@ def _guards_call(module: "Module", edge: Edge) -> bool:
     targets = stored_in(module, edge.node)
     scope = edge.caller
     shared = shared_targets(module, scope, [*targets, *_stored_later(module, scope, targets)])
-    return (bool(shared) and guarded(module, edge.node, scope, shared)) or _memo_guard(module, edge.node, scope) or module.inference.is_cached(module, scope)
+    return (
+        (bool(shared) and guarded(module, edge.node, scope, shared))
+        or _memo_guard(module, edge.node, scope)
+        or module.inference.is_cached(module, scope)
+    )
 
 
 def conditional(module: "Module", node: ast.AST) -> bool:
@@ -473,9 +505,7 @@ def conditional(module: "Module", node: ast.AST) -> bool:
         if isinstance(up, ast.If) and child is not up.test:
             if not _every_branch(module, up):
                 return True
-        elif isinstance(up, (ast.ExceptHandler, ast.match_case)) or (isinstance(up, ast.IfExp) and child is not up.test):
-            return True
-        elif isinstance(up, ast.BoolOp) and child is not up.values[0]:
+        elif isinstance(up, (ast.ExceptHandler, ast.match_case)) or (isinstance(up, ast.IfExp) and child is not up.test) or (isinstance(up, ast.BoolOp) and child is not up.values[0]):
             return True
         child = up
         up = index.parents.get(up)
@@ -511,7 +541,12 @@ def selected(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
     child = node
     up = module.index.parents.get(node)
     while up is not None and up is not loop:
-        if isinstance(up, ast.If) and child is not up.test and isinstance(up.test, ast.Compare) and isinstance(up.test.ops[0], (ast.Eq, ast.In)):
+        if (
+            isinstance(up, ast.If)
+            and child is not up.test
+            and isinstance(up.test, ast.Compare)
+            and isinstance(up.test.ops[0], (ast.Eq, ast.In))
+        ):
             if names_in(up.test) & targets and any(isinstance(c, ast.Constant) for c in (up.test.left, *up.test.comparators)):
                 return True
         child = up

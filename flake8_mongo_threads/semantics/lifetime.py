@@ -11,7 +11,17 @@ from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS, Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, operations_in
 from flake8_mongo_threads.semantics.flow import closing
-from flake8_mongo_threads.semantics.lifecycle import Build, builds_in, effects, guarded, in_handler_of, is_kept, shared_targets, stored_in, try_of
+from flake8_mongo_threads.semantics.lifecycle import (
+    Build,
+    builds_in,
+    effects,
+    guarded,
+    in_handler_of,
+    is_kept,
+    shared_targets,
+    stored_in,
+    try_of,
+)
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import under_lock, wait_after, waits_for_each
 from flake8_mongo_threads.semantics.spawns import Work
@@ -74,7 +84,11 @@ def shared_clients_closed(module: "Module") -> list[SharedClientClosed]:
             found.append(_closed(module, operation.call, scope, client, context))
         elif _eager_helper(module, operation, scope, client):
             steps = (*_made(client), module.step(operation.call, "closed by a helper that others call again"))
-            found.append(SharedClientClosed(module, operation.call, scope, client, f"helper '{scope.name}', after which every other use fails", steps))
+            found.append(
+                SharedClientClosed(
+                    module, operation.call, scope, client, f"helper '{scope.name}', after which every other use fails", steps
+                )
+            )
     for scope, edges in module.calls.edges.items():
         context = _many(module, scope)
         if context is None or (context.edge is not None and scope.name in CLOSING_NAMES):
@@ -148,7 +162,12 @@ def _made_for_the_call(module: "Module", node: ast.AST, scope: Scope) -> bool:
     if isinstance(base, ast.Call):
         return any(isinstance(v, (Class, Function, External)) for v in module.values(base.func))
     for value in module.values(base):
-        if isinstance(value, Instance) and value.site is not None and value.site.module is module and module.index.scope(value.site.node).function is scope:
+        if (
+            isinstance(value, Instance)
+            and value.site is not None
+            and value.site.module is module
+            and module.index.scope(value.site.node).function is scope
+        ):
             return True
     return False
 
@@ -173,16 +192,33 @@ def _closed_by(module: "Module", edge: Edge) -> Driver | None:
 def _eager_helper(module: "Module", operation: Operation, scope: Scope, client: Driver) -> bool:
     """A plain function that uses a client made at import and closes it at its end: whoever comes next fails."""
     site = client.site
-    if scope.kind != "function" or scope.is_async or scope.name in CLOSING_NAMES or scope.name.lower() in _MAIN_NAMES or site is None or site.module is not module:
+    if (
+        scope.kind != "function"
+        or scope.is_async
+        or scope.name in CLOSING_NAMES
+        or scope.name.lower() in _MAIN_NAMES
+        or site is None
+        or site.module is not module
+    ):
         return False
-    if module.index.scope(site.node).function.kind != "module" or scope.decorators or scope.cls is not None or scope.name.startswith(("test", "close", "shutdown", "stop", "main", "teardown")):
+    if (
+        module.index.scope(site.node).function.kind != "module"
+        or scope.decorators
+        or scope.cls is not None
+        or scope.name.startswith(("test", "close", "shutdown", "stop", "main", "teardown"))
+    ):
         return False
-    if module.contexts.hook(scope) or any(c.where in (spawners.EXIT, spawners.SIGNAL, spawners.FINALIZER, spawners.RUN, spawners.PROCESS) for c in module.contexts.at(scope)):
+    if module.contexts.hook(scope) or any(
+        c.where in (spawners.EXIT, spawners.SIGNAL, spawners.FINALIZER, spawners.RUN, spawners.PROCESS) for c in module.contexts.at(scope)
+    ):
         return False
     used = any(o is not operation and o.scope.function is scope and o.io and _same(o.owner, client) for o in module.facts(Operation))
     if not used or _called_from_top(module, scope):
         return False
-    others = any(o.scope.function is not scope and o.scope.function.kind == "function" and o.io and _same(o.owner, client) for o in module.facts(Operation))
+    others = any(
+        o.scope.function is not scope and o.scope.function.kind == "function" and o.io and _same(o.owner, client)
+        for o in module.facts(Operation)
+    )
     return others
 
 
@@ -209,7 +245,17 @@ class ClosedEarly:
 
     __slots__ = ("family", "nested", "node", "order", "span", "steps", "text", "work")
 
-    def __init__(self, module: "Module", node: ast.AST, work: Work, family: str, text: str, closer: ast.AST, order: tuple[ast.AST, int, int] | None, nested: ast.AST | None) -> None:
+    def __init__(
+        self,
+        module: "Module",
+        node: ast.AST,
+        work: Work,
+        family: str,
+        text: str,
+        closer: ast.AST,
+        order: tuple[ast.AST, int, int] | None,
+        nested: ast.AST | None,
+    ) -> None:
         self.node = node
         self.work = work
         self.family = family
@@ -218,7 +264,10 @@ class ClosedEarly:
         self.nested = nested
         """The outer ``with`` when the two stand nested, the inner being its whole body."""
         self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
-        self.steps: tuple[Step, ...] = (module.step(work.call, f"work that uses the {family} is started here"), module.step(closer, f"the {family} closes here"))
+        self.steps: tuple[Step, ...] = (
+            module.step(work.call, f"work that uses the {family} is started here"),
+            module.step(closer, f"the {family} closes here"),
+        )
 
 
 def closed_early(module: "Module") -> list[ClosedEarly]:
@@ -229,7 +278,7 @@ def closed_early(module: "Module") -> list[ClosedEarly]:
         work = hand_over.work
         if work.where not in (spawners.THREAD, spawners.TASK, spawners.GREENLET) or _waited(module, work):
             continue
-        for held in _held(module, hand_over):
+        for held in _held(hand_over):
             result = _with_closer(module, work, held) or _call_closer(module, work, held)
             if result is not None:
                 key = (id(result.node), held.family)
@@ -239,7 +288,7 @@ def closed_early(module: "Module") -> list[ClosedEarly]:
     return found
 
 
-def _held(module: "Module", hand_over: HandOver) -> list[Driver]:
+def _held(hand_over: HandOver) -> list[Driver]:
     found: list[Driver] = []
     if hand_over.value.family in ("document", "result"):
         return found  # documents outlive the client that read them
@@ -255,10 +304,19 @@ def _waited(module: "Module", work: Work) -> bool:
     if waits_for_each(module, work):
         return True
     parent = module.index.parents.get(work.call)
-    if work.launcher.joined and (work.call in module.index.awaited or work.where == spawners.THREAD and not work.path.startswith(("asyncio.", "anyio.", "trio.", "fastapi."))):
+    if work.launcher.joined and (
+        work.call in module.index.awaited
+        or (work.where == spawners.THREAD
+        and not work.path.startswith(("asyncio.", "anyio.", "trio.", "fastapi.")))
+    ):
         return True
     if work.path.rpartition(".")[2] in ("map", "imap", "imap_unordered"):
-        if isinstance(parent, ast.Call) and work.call in parent.args and last_name(parent.func) in ("list", "tuple", "set", "sum", "sorted", "dict", "any", "all", "max", "min", "Counter", "extend", "update", "deque", "join"):
+        if (
+            isinstance(parent, ast.Call)
+            and work.call in parent.args
+            and last_name(parent.func)
+            in ("list", "tuple", "set", "sum", "sorted", "dict", "any", "all", "max", "min", "Counter", "extend", "update", "deque", "join")
+        ):
             return True
         if isinstance(parent, (ast.For, ast.comprehension)):
             return True
@@ -309,7 +367,9 @@ def _pool_with(module: "Module", work: Work) -> tuple[ast.AST, int] | None:
     return None
 
 
-def _judge(module: "Module", work: Work, held: Driver, closer: ast.With | ast.AsyncWith, position: int, inner: ast.AST | None) -> ClosedEarly | None:
+def _judge(
+    module: "Module", work: Work, held: Driver, closer: ast.With | ast.AsyncWith, position: int, inner: ast.AST | None
+) -> ClosedEarly | None:
     pool = _pool_with(module, work)
     wait = wait_after(module, work)
     line = closer.lineno
@@ -334,7 +394,16 @@ def _judge(module: "Module", work: Work, held: Driver, closer: ast.With | ast.As
     if wait is not None and _within(module, wait, closer):
         return None
     del inner
-    return ClosedEarly(module, work.call, work, held.family, f"closes at the end of the with block at line {line}, before this {_noun(work)} is done", closer, None, None)
+    return ClosedEarly(
+        module,
+        work.call,
+        work,
+        held.family,
+        f"closes at the end of the with block at line {line}, before this {_noun(work)} is done",
+        closer,
+        None,
+        None,
+    )
 
 
 def _noun(work: Work) -> str:
@@ -380,7 +449,16 @@ def _call_closer(module: "Module", work: Work, held: Driver) -> ClosedEarly | No
             return None
         closer = operation.call
         noun = {"thread": "threads", "task": "tasks", "greenlet": "greenlets"}.get(work.where, "work")
-        return ClosedEarly(module, closer, work, held.family, f"closes here while the {noun} started at line {work.call.lineno} may still use it", closer, None, None)
+        return ClosedEarly(
+            module,
+            closer,
+            work,
+            held.family,
+            f"closes here while the {noun} started at line {work.call.lineno} may still use it",
+            closer,
+            None,
+            None,
+        )
     return None
 
 
@@ -418,7 +496,15 @@ def rebuilt_clients(module: "Module") -> list[Rebuilt]:
         error = _recovered(module, handler) if handler is not None else ""
         if handler is not None and error and _same_server(module, build) and _around_operations(module, handler):
             seen.add(build.call)
-            found.append(Rebuilt(module, build.call, build.name, error, (module.step(handler, f"handler for {error}"), module.step(build.call, "a new client is built"))))
+            found.append(
+                Rebuilt(
+                    module,
+                    build.call,
+                    build.name,
+                    error,
+                    (module.step(handler, f"handler for {error}"), module.step(build.call, "a new client is built")),
+                )
+            )
     for edges in module.calls.edges.values():
         for edge in edges:
             handler = in_handler_of(module, edge.node)
@@ -478,7 +564,9 @@ def _same_server(module: "Module", build: Build) -> bool:
     others = [b for b in module.builds if b.call is not build.call]
     if not others:
         return True
-    return any(_address(other.call) == address or _attribute(other.call, build.call) for other in others) or all(_opaque(b.call) for b in others)
+    return any(_address(other.call) == address or _attribute(other.call, build.call) for other in others) or all(
+        _opaque(b.call) for b in others
+    )
 
 
 def _address(call: ast.Call) -> str:
@@ -518,11 +606,25 @@ def racy_builds(module: "Module") -> list[RacyBuild]:
     found: list[RacyBuild] = []
     for build in module.builds:
         scope = build.scope.function
-        if build.flavour != "sync" or not is_kept(module, build) or module.inference.is_cached(module, scope) or under_lock(module, build.call):
+        if (
+            build.flavour != "sync"
+            or not is_kept(module, build)
+            or module.inference.is_cached(module, scope)
+            or under_lock(module, build.call)
+        ):
             continue
         for context in module.contexts.at(scope):
-            on_threads = context.where in THREADS or (context.where in PER_REQUEST and _threaded(context) and (context.handler is None or context.handler.sync_runs == "threads") and not _in_coroutine(module, scope, context))
-            if context.many and on_threads and not any(under_lock(module, edge.node) for edge in context.chain if edge.caller.index is module.index):
+            on_threads = context.where in THREADS or (
+                context.where in PER_REQUEST
+                and _threaded(context)
+                and (context.handler is None or context.handler.sync_runs == "threads")
+                and not _in_coroutine(scope, context)
+            )
+            if (
+                context.many
+                and on_threads
+                and not any(under_lock(module, edge.node) for edge in context.chain if edge.caller.index is module.index)
+            ):
                 found.append(RacyBuild(module, build, build.call, context.text, context.steps))
                 break
     for work in module.calls.works:
@@ -554,10 +656,19 @@ def _lazy_build(function: Function, depth: int, active: frozenset[int]) -> Build
 
 def _threaded(context: Context) -> bool:
     """Whether a handler runs on several threads of one process: not in a function service or a prefork worker."""
-    return context.handler is None or context.handler.label not in ("Lambda handler", "Lambda function", "Celery task", "cloud function", "Azure function", "Streamlit script", "pipeline method", "spider callback")
+    return context.handler is None or context.handler.label not in (
+        "Lambda handler",
+        "Lambda function",
+        "Celery task",
+        "cloud function",
+        "Azure function",
+        "Streamlit script",
+        "pipeline method",
+        "spider callback",
+    )
 
 
-def _in_coroutine(module: "Module", scope: Scope, context: Context) -> bool:
+def _in_coroutine(scope: Scope, context: Context) -> bool:
     """Whether the function runs on the event loop alone: a loop without await between check and build cannot race."""
     return scope.is_async or context.root.is_async or any(edge.caller.is_async for edge in context.chain)
 

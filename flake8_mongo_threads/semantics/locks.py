@@ -24,7 +24,10 @@ class NeedlessLock:
     def __init__(self, module: "Module", node: ast.With, operation: Operation) -> None:
         self.operation = operation
         self.span: Span = module.source.span(node)
-        self.steps: tuple[Step, ...] = (module.step(node, "the lock is taken here"), module.step(operation.node, f"only '{operation.name}' runs under it"))
+        self.steps: tuple[Step, ...] = (
+            module.step(node, "the lock is taken here"),
+            module.step(operation.node, f"only '{operation.name}' runs under it"),
+        )
 
 
 class LockAcrossProcesses:
@@ -35,7 +38,11 @@ class LockAcrossProcesses:
     def __init__(self, module: "Module", lock: Site, operation: Operation, text: str, steps: tuple[Step, ...]) -> None:
         self.text = text
         self.span: Span = module.source.name_span(lock.node) if isinstance(lock.node, ast.expr) else module.source.span(lock.node)
-        self.steps: tuple[Step, ...] = (lock.step("the lock is made here"), *steps, module.step(operation.node, f"'{operation.name}' relies on it"))
+        self.steps: tuple[Step, ...] = (
+            lock.step("the lock is made here"),
+            *steps,
+            module.step(operation.node, f"'{operation.name}' relies on it"),
+        )
 
 
 def _lock_site(module: "Module", expression: ast.expr) -> Site | None:
@@ -46,18 +53,15 @@ def _lock_site(module: "Module", expression: ast.expr) -> Site | None:
 
 
 def needless_locks(module: "Module") -> list[NeedlessLock]:
-    """Locks of which every use in the file holds just one driver call."""
-    uses: dict[ast.AST, list[tuple[ast.With, Operation | None]]] = {}
+    """Thread locks taken for just one driver call."""
+    found: list[NeedlessLock] = []
     for node, _ in module.index.withs:
         if not isinstance(node, ast.With) or len(node.items) != 1:
             continue
         site = _lock_site(module, node.items[0].context_expr)
-        if site is not None:
-            uses.setdefault(site.node, []).append((node, _single(module, node)))
-    found: list[NeedlessLock] = []
-    for group in uses.values():
-        if all(operation is not None for _, operation in group):
-            found.extend(NeedlessLock(module, node, operation) for node, operation in group if operation is not None)
+        operation = _single(module, node) if site is not None else None
+        if operation is not None:
+            found.append(NeedlessLock(module, node, operation))
     return found
 
 
@@ -86,7 +90,11 @@ def locks_across_processes(module: "Module") -> list[LockAcrossProcesses]:
         if site is None or site.module is not module or site.node in seen:
             continue
         context = next(
-            (c for c in module.contexts.at(scope) if c.where == spawners.PROCESS or (c.handler is not None and c.handler.label == "Celery task")),
+            (
+                c
+                for c in module.contexts.at(scope)
+                if c.where == spawners.PROCESS or (c.handler is not None and c.handler.label == "Celery task")
+            ),
             None,
         )
         if context is None:

@@ -24,9 +24,28 @@ Fact = TypeVar("Fact")
 class Module:
     """A file of the program during one analysis."""
 
-    __slots__ = ("_builds", "_calls", "_contexts", "_facts", "_function_memo", "decorator_paths", "depth", "index", "location", "memo", "name", "package_file", "project", "returns_memo", "roots", "source")
+    __slots__ = (
+        "_builds",
+        "_calls",
+        "_contexts",
+        "_facts",
+        "_function_memo",
+        "decorator_paths",
+        "depth",
+        "index",
+        "location",
+        "memo",
+        "name",
+        "package_file",
+        "project",
+        "returns_memo",
+        "roots",
+        "source",
+    )
 
-    def __init__(self, project: "Project", source: Source, index: Index, location: str, name: str, roots: tuple[str, ...], depth: int) -> None:
+    def __init__(
+        self, project: "Project", source: Source, index: Index, location: str, name: str, roots: tuple[str, ...], depth: int
+    ) -> None:
         self.project = project
         self.source = source
         self.index = index
@@ -168,7 +187,7 @@ class Project:
     def property_names(self) -> frozenset[str]:
         """Names that are properties in some class of the program."""
         if self._property_names is None:
-            self.interest  # noqa: B018 - fills both
+            _ = self.interest  # fills both
         return self._property_names or frozenset()
 
     def root(self, source: Source, tree: ast.Module) -> Module:

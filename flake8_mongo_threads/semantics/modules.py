@@ -109,9 +109,9 @@ def index_of(path: str, text: str, tree: ast.Module) -> Index:
     """The index of the file being linted: one made earlier from the same text is used again, a new one is kept for others."""
     parsed = read(path)
     if parsed is not None and parsed.text == text:
-        if parsed._index is None:  # noqa: SLF001 - the store and its entries are one thing
-            parsed._index = Index(tree)  # noqa: SLF001
-        return parsed._index  # noqa: SLF001
+        if parsed._index is None:
+            parsed._index = Index(tree)
+        return parsed._index
     return Index(tree)
 
 
@@ -255,7 +255,9 @@ def text_imports(parsed: ParsedFile) -> Imports:
                     names = text[at + 6 : end if end >= 0 else len(text)]
                 target = target.strip()
                 bare = target.lstrip(".")
-                listed = tuple(word.split()[0] for word in names.replace("(", "").replace(")", "").replace("\\", "").split(",") if word.strip())
+                listed = tuple(
+                    word.split()[0] for word in names.replace("(", "").replace(")", "").replace("\\", "").split(",") if word.strip()
+                )
                 found.append((bare, len(target) - len(bare), listed))
             elif line.startswith("import "):
                 found.extend((word.split()[0], 0, ()) for word in line[7:].split("#")[0].split(",") if word.strip())

@@ -8,20 +8,21 @@ import ast
 import builtins
 import functools
 import os
+import re
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.driver import api, kinds, renames, wrappers
 from flake8_mongo_threads.driver.api import Answer, Status, Target
 from flake8_mongo_threads.driver.renames import Replacement
+from flake8_mongo_threads.driver.requirements import read_text
 from flake8_mongo_threads.driver.targets import target_for
 from flake8_mongo_threads.findings import Span
 from flake8_mongo_threads.semantics.facts import PRODUCERS
 from flake8_mongo_threads.semantics.guards import IMPORT_ERRORS, NAME_ERRORS, guarded
 from flake8_mongo_threads.semantics.inference import MAX_WORK
 from flake8_mongo_threads.semantics.scopes import Import, Scope
-from flake8_mongo_threads.semantics.syntax import TRIES, dotted, last_name, text_of
+from flake8_mongo_threads.semantics.syntax import last_name, literal_text, text_of
 from flake8_mongo_threads.semantics.values import Class, Driver, External, Instance, Method, Partial, Value, known
 
 if TYPE_CHECKING:
@@ -149,7 +150,18 @@ def is_driver_source(module: "Module") -> bool:
             folder = "/".join(parts[: len(parts) - parts[::-1].index(package)])
             if os.path.isfile(os.path.join(folder, mark)):
                 return True
-    return any(os.path.isfile(os.path.join(root, "pymongo", "mongo_client.py")) for root in module.roots)
+    return any(_is_driver_project(root) for root in module.roots)
+
+
+def _is_driver_project(root: str) -> bool:
+    """Whether a folder is the source tree of a driver, with its tests and tools."""
+    if not any(os.path.isfile(os.path.join(root, package, _MARKS[package])) for package in api.DISTRIBUTIONS):
+        return False
+    for name in ("pyproject.toml", "setup.py"):
+        text = read_text(os.path.join(root, name)) or ""
+        if re.search(r"""\bname\s*=\s*["'](?:pymongo|motor)["']""", text):
+            return True
+    return False
 
 
 def is_local(module: "Module", what: Import) -> bool:
@@ -213,8 +225,8 @@ class _Scan:
     def run(self) -> list[NameUse]:
         if is_driver_source(self.module):
             return []
-        for what, scope in self.imports:
-            self._import(what, scope)
+        for what, _ in self.imports:
+            self._import(what)
         self._star_names()
         self._attributes()
         self._keywords()
@@ -237,8 +249,7 @@ class _Scan:
             return Span(start.line, start.col, start.line, start.col + len("from"))
         return Span(start.line, col, start.line, col + len(what.module))
 
-    def _import(self, what: Import, scope: Scope) -> None:
-        del scope
+    def _import(self, what: Import) -> None:
         parts = what.module.split(".")
         for end in range(1, len(parts) + 1):
             path = ".".join(parts[:end])
@@ -354,7 +365,7 @@ class _Scan:
             return
         name = node.attr
         if found.kind == "module" and not instance:
-            self._module_attribute(node, path, found.path)
+            self._module_attribute(node, found.path)
         elif found.kind == "class" and api.is_class(found.path):
             if not instance and name in dir(type):
                 return
@@ -362,7 +373,7 @@ class _Scan:
                 return
             self._class_member(node, found.path, renames.family_of(found.path))
 
-    def _module_attribute(self, node: ast.Attribute, path: str, module_path: str) -> None:
+    def _module_attribute(self, node: ast.Attribute, module_path: str) -> None:
         name = node.attr
         full = f"{module_path}.{name}"
         answer = api.name(module_path, name, self.target)
@@ -375,7 +386,6 @@ class _Scan:
         # ``import pymongo.pool; pymongo.pool.ThreadPool``: the module itself may be what is missing, and is reported there.
         if api.module(module_path, self.target).status in (Status.GONE, Status.NEVER):
             return
-        del path
         span = self.module.source.name_span(node)
         self._add(node, span, answer, "name", full, renames.path_replacement(full), api.suggest_name(module_path, name, self.target))
 
@@ -421,7 +431,7 @@ class _Scan:
                 self._class_member(node, class_id, driver.family if driver.family != "result" else "")
             return
         answer = api.member(class_id, name, self.target)
-        if not self._wrong(answer):
+        if not self._wrong(answer) or self._off_by_one(driver, name):
             return
         parent = self.module.index.parents.get(node)
         called = isinstance(parent, ast.Call) and parent.func is node
@@ -439,6 +449,14 @@ class _Scan:
         shown = f"{class_id.rpartition('.')[2]}.{name}"
         suggestion = api.suggest_member(class_id, name, self.target)
         self._add(node, self.module.source.name_span(node), answer, "member" if called else "read", shown, replacement, suggestion, advice)
+
+    @staticmethod
+    def _off_by_one(driver: Driver, name: str) -> bool:
+        """Whether the annotation is what is wrong: a parameter annotated as a client that is a database, by what is done with it."""
+        client = driver.parent
+        if driver.family != "database" or client is None or client.family != "client" or client.site is None:
+            return False
+        return not isinstance(client.site.node, ast.Call) and kinds.member("collection", driver.flavour, name) is not None
 
     def _reads_member(self, node: ast.Attribute, parent: ast.AST | None, class_id: str, family: str, answer: Answer) -> bool:
         """Whether an attribute that is not called is meant as a member: a property that is gone, or an imagined one in a condition."""
@@ -500,13 +518,19 @@ class _Scan:
             return
         class_id = class_of(value.owner.family, value.owner.flavour)
         answer = api.member(class_id, method.attr, self.target) if class_id else None
-        if answer is None or answer.status is not Status.OK or api.member_kind(class_id, method.attr, self.target) not in ("method", "coroutine"):
+        if (
+            answer is None
+            or answer.status is not Status.OK
+            or api.member_kind(class_id, method.attr, self.target) not in ("method", "coroutine")
+        ):
             return
         if self._excused(node, NAME_ERRORS, answer):
             return
         shown = f"{class_id.rpartition('.')[2]}.{method.attr}"
         answer = answer._replace(status=Status.NEVER)
-        advice = f"'{method.attr}' is a method, write {text_of(method.value, 30)}[{method.attr!r}] for the {_CHILD[value.owner.family].lower()}"
+        advice = (
+            f"'{method.attr}' is a method, write {text_of(method.value, 30)}[{method.attr!r}] for the {_CHILD[value.owner.family].lower()}"
+        )
         use = NameUse(node, self.module.source.name_span(node), answer, NONEXISTENT, "receiver", shown, self.target, advice=advice)
         self.found.append(use)
 
@@ -537,15 +561,23 @@ class _Scan:
     def _keyword(self, item: ast.keyword, class_id: str, family: str, name: str) -> None:
         argument = item.arg or ""
         answer = api.keyword(class_id, name, argument, self.target)
-        if not self._wrong(answer, answer.have):
+        if not self._wrong(answer):
             return
-        place, _ = api._signatures(class_id, name)  # noqa: SLF001 - whose releases the answer is about
+        place, _ = api._signatures(class_id, name)
         if self._excused(item, NAME_ERRORS, answer):
             return
         replacement = renames.keyword_replacement(family, name, argument)
         spelled = class_id.rpartition(".")[2] if name == "__init__" else f"{class_id.rpartition('.')[2]}.{name}"
         shown = f"{spelled}({argument}=)"
-        self._add(item, self._keyword_span(item), answer._replace(dist=api.distribution(place)), "keyword", shown, replacement, self._near(class_id, name, argument, replacement))
+        self._add(
+            item,
+            self._keyword_span(item),
+            answer._replace(dist=api.distribution(place)),
+            "keyword",
+            shown,
+            replacement,
+            self._near(class_id, name, argument, replacement),
+        )
 
     def _near(self, class_id: str, name: str, argument: str, replacement: Replacement | None) -> str:
         if replacement is not None:
@@ -594,14 +626,11 @@ class _Scan:
 
     # helpers -----------------------------------------------------------
 
-    def _wrong(self, answer: Answer, have: int = 0) -> bool:
-        del have
+    def _wrong(self, answer: Answer) -> bool:
         if answer.status in (Status.OK, Status.OPEN):
             return False
-        if answer.status is Status.NEVER and answer.dist in self.target.beyond:
-            # The project works with a release newer than any that is known here.
-            return False
-        return True
+        # The project works with a release newer than any that is known here: the name may be new.
+        return not (answer.status is Status.NEVER and answer.dist in self.target.beyond)
 
     def _excused(self, node: ast.AST, errors: frozenset[str], answer: Answer) -> bool:
         subject = answer.subject
@@ -615,9 +644,9 @@ class _Scan:
         if "importorskip" not in self.module.source.text:
             return False
         for call in self.module.index.calls:
-            if last_name(call.func) == "importorskip" and call.args and isinstance(call.args[0], ast.Constant):
-                if f"{subject}.".startswith(f"{call.args[0].value}.") and call.args[0].value not in api.PACKAGES:
-                    return True
+            name = literal_text(call.args[0]) if last_name(call.func) == "importorskip" and call.args else None
+            if name is not None and name not in api.PACKAGES and f"{subject}.".startswith(f"{name}."):
+                return True
         return False
 
     def _patched(self, name: str) -> bool:
@@ -651,7 +680,9 @@ class _Scan:
         problem = problem_of(answer, self.target.mask(answer.dist))
         if problem:
             self.found.append(
-                NameUse(node, span, answer, problem, what, shown, self.target, replacement=replacement, suggestion=suggestion, advice=advice)
+                NameUse(
+                    node, span, answer, problem, what, shown, self.target, replacement=replacement, suggestion=suggestion, advice=advice
+                )
             )
 
 
@@ -684,9 +715,9 @@ def _path_of_member(class_id: str, name: str) -> Replacement | None:
     return None
 
 
-def names_used(module: "Module") -> Iterator[NameUse] | list[NameUse]:
+def names_used(module: "Module") -> list[NameUse]:
     """Every use in this file of a driver's name that some targeted release does not have."""
     return _Scan(module).run()
 
 
-PRODUCERS[NameUse] = names_used  # type: ignore[assignment]
+PRODUCERS[NameUse] = names_used

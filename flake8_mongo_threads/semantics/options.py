@@ -17,7 +17,7 @@ from flake8_mongo_threads.findings import Span
 from flake8_mongo_threads.semantics.facts import PRODUCERS
 from flake8_mongo_threads.semantics.guards import expects_failure, tested
 from flake8_mongo_threads.semantics.names import NEW, NONEXISTENT, REMOVED, is_driver_source, problem_of
-from flake8_mongo_threads.semantics.syntax import argument
+from flake8_mongo_threads.semantics.syntax import argument, literal_text
 from flake8_mongo_threads.semantics.values import Class, Const, External, Mapping, Partial, Value, known
 
 if TYPE_CHECKING:
@@ -286,12 +286,10 @@ def literal(module: "Module", expression: ast.expr) -> tuple[str | None, list[as
                 pieces.append(value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else _HOLE)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             pending.extend(((node.right, hops), (node.left, hops)))
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod) and isinstance(node.left, ast.Constant) and isinstance(node.left.value, str):
-            pieces.append(_FORMAT.sub(_HOLE, node.left.value))
-            parts.append(node.left)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format" and isinstance(node.func.value, ast.Constant):
-            pieces.append(_BRACES.sub(_HOLE, str(node.func.value.value)))
-            parts.append(node.func.value)
+        elif (formatted := _formatted(node)) is not None:
+            text, part = formatted
+            pieces.append(text)
+            parts.append(part)
         else:
             meant = _bound_text(module, node) if hops < 3 and isinstance(node, ast.Name) else None
             if meant is not None:
@@ -305,8 +303,20 @@ def literal(module: "Module", expression: ast.expr) -> tuple[str | None, list[as
                 pieces.append(_HOLE)
     else:
         return None, []
-    text = "".join(pieces)
-    return (text, parts) if text.strip(_HOLE) else (None, [])
+    whole = "".join(pieces)
+    return (whole, parts) if whole.strip(_HOLE) else (None, [])
+
+
+def _formatted(node: ast.expr) -> tuple[str, ast.expr] | None:
+    """The text of ``"…" % x`` and ``"…".format(x)`` with holes, and its literal."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        literal_node, pattern = node.left, _FORMAT
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        literal_node, pattern = node.func.value, _BRACES
+    else:
+        return None
+    text = literal_text(literal_node)
+    return (pattern.sub(_HOLE, text), literal_node) if text is not None else None
 
 
 def _bound_text(module: "Module", name: ast.Name) -> ast.expr | None:
@@ -447,7 +457,7 @@ def refusal(key: str, value: object) -> str:
         return "" if value in (-1, "-1") else _integer(value, 1, none=False)
     if validator == "validate_zlib_compression_level":
         reason = _integer(value, -1, none=False)
-        return reason or ("must be between -1 and 9" if _float(value) > 9 else "")  # noqa: PLR2004 - zlib's own limit
+        return reason or ("must be between -1 and 9" if _float(value) > 9 else "")
     if validator in ("validate_string", "validate_string_or_none"):
         return "must be a text" if isinstance(value, _NUMBER) else ""
     if validator == "validate_appname_or_none" and isinstance(value, str) and len(value.encode()) > _LONGEST_NAME:
@@ -517,7 +527,7 @@ def option_values(module: "Module") -> list[OptionValue]:
 
 def _shown(option: Option) -> str:
     text = str(option.value) if option.where == URI else repr(option.value)
-    return text if len(text) <= 40 else text[:39] + "…"  # noqa: PLR2004 - short enough for a message
+    return text if len(text) <= 40 else text[:39] + "…"
 
 
 def _true(option: Option | None) -> bool:
@@ -561,9 +571,8 @@ def _contradictions(client: ClientCall, bad: set[str]) -> list[OptionValue]:
     replica_set = client.get("replicaset")
     if balanced is not None and _true(balanced) and replica_set is not None and replica_set.value not in (None, UNKNOWN_VALUE):
         report(balanced, "loadBalanced=True and replicaSet exclude each other")
-    acknowledgement = client.get("w")
     journal = client.get("journal", "j")
-    if journal is not None and _true(journal) and _whole(acknowledgement) == 0 and not isinstance(acknowledgement.value if acknowledgement else None, bool):
+    if journal is not None and _true(journal) and _whole(client.get("w")) == 0:
         report(journal, "w=0 asks for no acknowledgement and journal=True for one")
     tls, ssl = client.get("tls"), client.get("ssl")
     if tls is not None and ssl is not None and ((_true(tls) and _false(ssl)) or (_false(tls) and _true(ssl))):

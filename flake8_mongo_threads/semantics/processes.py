@@ -49,7 +49,12 @@ def sent_to_processes(module: "Module") -> list[SentToProcess]:
     seen: set[int] = set()
     for hand_over in module.facts(HandOver):
         work = hand_over.work
-        if work.where != spawners.PROCESS or id(work) in seen or hand_over.value.family not in UNPICKLABLE or work.path == "os.register_at_fork":
+        if (
+            work.where != spawners.PROCESS
+            or id(work) in seen
+            or hand_over.value.family not in UNPICKLABLE
+            or work.path == "os.register_at_fork"
+        ):
             continue
         if hand_over.how == "global" or not _travels(module, hand_over):
             continue
@@ -72,7 +77,9 @@ def _travels(module: "Module", hand_over: HandOver) -> bool:
         for _, cls in module.inference.resolution_order(receiver.cls):
             if any(name in cls.bindings for name in ("__getstate__", "__reduce__", "__reduce_ex__")):
                 return False
-        if function.scope.cls is None or any(d in ("builtins.staticmethod", "builtins.classmethod") for d in module.inference.decorators(function.module, function.scope)):
+        if function.scope.cls is None or any(
+            d in ("builtins.staticmethod", "builtins.classmethod") for d in module.inference.decorators(function.module, function.scope)
+        ):
             return False
     return bool(work.functions)
 
@@ -124,7 +131,7 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
         if context is None:
             continue
         for operation in module.facts(Operation):
-            if operation.scope.function is not scope or operation.name in ("close",):
+            if operation.scope.function is not scope or operation.name == "close":
                 continue
             client = inherited(module, operation, scope, context)
             if client is not None:
@@ -135,7 +142,14 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
             if client is not None:
                 step = module.step(start, text)
                 origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
-                add(operation.node, operation.scope.function, client, operation.name, text, (*origin, step, module.step(operation.node, "it is used in the child")))
+                add(
+                    operation.node,
+                    operation.scope.function,
+                    client,
+                    operation.name,
+                    text,
+                    (*origin, step, module.step(operation.node, "it is used in the child")),
+                )
     found.extend(_elsewhere(module, spawn))
     return found
 
@@ -150,13 +164,21 @@ def _forks(module: "Module", context: Context, spawn: bool) -> bool:
         if context.work is not None and (context.work.launcher.label == "RQ job" or context.work.path == "os.register_at_fork"):
             return False
         return not spawn and not (context.work is not None and starts_by_spawn(module, context.work))
-    return context.handler is not None and context.handler.label == "Celery task" and not module.project.mentions("worker_pool", "--pool=solo", "-P solo", "-P threads", "--pool=threads", "-P gevent")
+    return (
+        context.handler is not None
+        and context.handler.label == "Celery task"
+        and not module.project.mentions("worker_pool", "--pool=solo", "-P solo", "-P threads", "--pool=threads", "-P gevent")
+    )
 
 
 def _spawns_only(module: "Module") -> bool:
     """Whether the file sets a start method that does not copy the parent: spawn or forkserver."""
     for call, _, value in module.calls.constructions:
-        if isinstance(value, External) and value.path == "multiprocessing.set_start_method" and constant(argument(call, 0, "method")) in ("spawn", "forkserver"):
+        if (
+            isinstance(value, External)
+            and value.path == "multiprocessing.set_start_method"
+            and constant(argument(call, 0, "method")) in ("spawn", "forkserver")
+        ):
             return True
     return False
 
@@ -182,7 +204,12 @@ def starts_by_spawn(module: "Module", work: Work) -> bool:
 
 def _other_method(module: "Module", expression: ast.AST) -> bool:
     for value in module.values(expression):
-        if isinstance(value, External) and value.site is not None and isinstance(value.site.node, ast.Call) and value.path.endswith("get_context()"):
+        if (
+            isinstance(value, External)
+            and value.site is not None
+            and isinstance(value.site.node, ast.Call)
+            and value.path.endswith("get_context()")
+        ):
             if constant(argument(value.site.node, 0, "method")) in ("spawn", "forkserver"):
                 return True
     return False
@@ -197,7 +224,12 @@ def inherited(module: "Module", operation: Operation, scope: Scope, context: Con
     home = site.module.index.scope(site.node).function
     at_import = home.kind in ("module", "class")
     in_constructor = (
-        home.cls is not None and home.name == "__init__" and scope.cls is not None and scope.name == "run" and context.work is None and _same_class(module, scope, home)
+        home.cls is not None
+        and home.name == "__init__"
+        and scope.cls is not None
+        and scope.name == "run"
+        and context.work is None
+        and _same_class(module, scope, home)
     )
     if not at_import and not in_constructor:
         return None
@@ -227,7 +259,9 @@ def _rebound_in_child(module: "Module", operation: Operation) -> bool:
 
 def _unopened(module: "Module", site: Site, context: Context) -> bool:
     """A client made with ``connect=False`` opens nothing until its first operation: only one before the fork matters."""
-    if not (isinstance(site.node, ast.Call) and constant(keyword(site.node, "connect")) is False and keyword(site.node, "connect") is not None):
+    if not (
+        isinstance(site.node, ast.Call) and constant(keyword(site.node, "connect")) is False and keyword(site.node, "connect") is not None
+    ):
         return False
     launch = context.work
     for operation in module.facts(Operation):
@@ -364,7 +398,11 @@ def _before(module: "Module", operation: Operation, start: ast.AST) -> Driver | 
     if home.kind == "module" and site.module is module and here.kind == "module" and getattr(site.node, "lineno", 0) > line:
         return None
     if isinstance(site.node, ast.Call) and keyword(site.node, "connect") is not None and constant(keyword(site.node, "connect")) is False:
-        used = [o for o in module.facts(Operation) if o.io and o.node.lineno < line and _same_client(o, client) and o.scope.function in (here, module.index.module_scope)]  # type: ignore[attr-defined]
+        used = [
+            o
+            for o in module.facts(Operation)
+            if o.io and o.node.lineno < line and _same_client(o, client) and o.scope.function in (here, module.index.module_scope)
+        ]  # type: ignore[attr-defined]
         return client if used else None
     return client
 
@@ -383,7 +421,12 @@ def _elsewhere(module: "Module", spawn: bool) -> list[ForkedUse]:
     for work in module.calls.works:
         if id(work) in sent:
             continue
-        if work.where != spawners.PROCESS or work.launcher.label == "RQ job" or work.path == "os.register_at_fork" or starts_by_spawn(module, work):
+        if (
+            work.where != spawners.PROCESS
+            or work.launcher.label == "RQ job"
+            or work.path == "os.register_at_fork"
+            or starts_by_spawn(module, work)
+        ):
             continue
         for function in work.functions:
             if function.module is module:
@@ -393,7 +436,11 @@ def _elsewhere(module: "Module", spawn: bool) -> list[ForkedUse]:
                 home, operation, client = hit
                 origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
                 text = f"the process started at line {work.call.lineno}"
-                steps = (*origin, module.step(work.call, f"'{function.scope.name}' runs on {text}"), home.step(operation.node, "it is used in the child"))
+                steps = (
+                    *origin,
+                    module.step(work.call, f"'{function.scope.name}' runs on {text}"),
+                    home.step(operation.node, "it is used in the child"),
+                )
                 found.append(ForkedUse(module, work.call, client, operation.name, text, steps))
                 break
     return found
@@ -408,7 +455,11 @@ def _uses(function: Function, depth: int, active: frozenset[int]) -> tuple["Modu
         if client is None or client.site is None or operation.name == "close":
             continue
         home = client.site.module.index.scope(client.site.node).function
-        lazy = isinstance(client.site.node, ast.Call) and constant(keyword(client.site.node, "connect")) is False and keyword(client.site.node, "connect") is not None
+        lazy = (
+            isinstance(client.site.node, ast.Call)
+            and constant(keyword(client.site.node, "connect")) is False
+            and keyword(client.site.node, "connect") is not None
+        )
         if home.kind in ("module", "class") and not lazy and not _rebound_in_child(module, operation):
             return module, operation, client
     for edge in module.calls.inside(scope):

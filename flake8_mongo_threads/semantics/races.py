@@ -35,7 +35,10 @@ class LostUpdate:
         self.name = name
         """The name of the read document."""
         self.span: Span = write.span
-        self.steps: tuple[Step, ...] = (module.step(read, "the document is read here"), module.step(write.node, f"'{field}' is written back from what was read"))
+        self.steps: tuple[Step, ...] = (
+            module.step(read, "the document is read here"),
+            module.step(write.node, f"'{field}' is written back from what was read"),
+        )
         self.key_node: ast.expr | None = None
         """The ``"$set"`` literal, when it sets this field alone."""
         self.value: ast.expr | None = None
@@ -54,7 +57,10 @@ class ReplaceAfterRead:
         self.write = write
         self.name = name
         self.span: Span = write.span
-        self.steps: tuple[Step, ...] = (module.step(read, "the document is read here"), module.step(write.node, "the whole document is written back"))
+        self.steps: tuple[Step, ...] = (
+            module.step(read, "the document is read here"),
+            module.step(write.node, "the whole document is written back"),
+        )
 
 
 class CheckThenInsert:
@@ -66,7 +72,10 @@ class CheckThenInsert:
         self.write = write
         self.check = check
         self.span: Span = write.span
-        self.steps: tuple[Step, ...] = (module.step(check.node, "looks whether the document exists"), module.step(write.node, "then inserts it"))
+        self.steps: tuple[Step, ...] = (
+            module.step(check.node, "looks whether the document exists"),
+            module.step(write.node, "then inserts it"),
+        )
 
 
 class NextId:
@@ -169,7 +178,11 @@ def _lock_called(module: "Module", operation: Operation) -> bool:
     """Whether the function takes a lock by hand before the operation."""
     for call in module.index.calls:
         func = call.func
-        if isinstance(func, ast.Attribute) and func.attr == "acquire" and module.index.scope_of_node[call].function is operation.scope.function:
+        if (
+            isinstance(func, ast.Attribute)
+            and func.attr == "acquire"
+            and module.index.scope_of_node[call].function is operation.scope.function
+        ):
             return True
     return False
 
@@ -235,13 +248,18 @@ def _delta(result: LostUpdate, written: ast.expr, access: ast.expr) -> None:
         return
     right = written.right
     value = constant(right)
-    if (isinstance(value, (int, float)) and not isinstance(value, bool)) or (isinstance(right, ast.Name) and isinstance(written.op, (ast.Add, ast.Sub)) and _numeric(right.id)):
+    if (isinstance(value, (int, float)) and not isinstance(value, bool)) or (
+        isinstance(right, ast.Name) and isinstance(written.op, (ast.Add, ast.Sub)) and _numeric(right.id)
+    ):
         result.delta = right
         result.sign = "+" if isinstance(written.op, ast.Add) else "-"
 
 
 def _numeric(name: str) -> bool:
-    return any(word in name.lower() for word in ("amount", "count", "delta", "price", "cost", "step", "num", "qty", "quantity", "points", "xp", "coins", "n"))
+    return any(
+        word in name.lower()
+        for word in ("amount", "count", "delta", "price", "cost", "step", "num", "qty", "quantity", "points", "xp", "coins", "n")
+    )
 
 
 Hit = tuple[Driver, str, ast.expr]
@@ -253,7 +271,12 @@ def _from_field(module: "Module", written: ast.expr, field: str, depth: int = 0)
         return None
     if isinstance(written, ast.Name):
         return _through_name(module, written, field, depth)
-    if isinstance(written, ast.Call) and isinstance(written.func, ast.Name) and written.func.id in ("int", "float", "max", "min", "round", "abs", "Decimal128", "str") and written.args:
+    if (
+        isinstance(written, ast.Call)
+        and isinstance(written.func, ast.Name)
+        and written.func.id in ("int", "float", "max", "min", "round", "abs", "Decimal128", "str")
+        and written.args
+    ):
         for arg in written.args:
             hit = _from_field(module, arg, field, depth + 1)
             if hit is not None:
@@ -344,7 +367,12 @@ def _mutated_field(module: "Module", written: ast.expr, field: str) -> Hit | Non
     tail = last_name(written.value)
     for call, where in module.index.mutations.get(tail, ()):
         func = call.func
-        if where.function is scope and isinstance(func, ast.Attribute) and func.attr in ("append", "extend") and ast.dump(func.value) == ast.dump(written):
+        if (
+            where.function is scope
+            and isinstance(func, ast.Attribute)
+            and func.attr in ("append", "extend")
+            and ast.dump(func.value) == ast.dump(written)
+        ):
             return hit
     return None
 
@@ -450,7 +478,12 @@ def _changed(module: "Module", name: ast.Name) -> bool:
             return True
     for call in module.index.calls:
         func = call.func
-        if isinstance(func, ast.Attribute) and func.attr in _MUTATORS and module.index.scope_of_node[call].function is scope and _root(func.value) == name.id:
+        if (
+            isinstance(func, ast.Attribute)
+            and func.attr in _MUTATORS
+            and module.index.scope_of_node[call].function is scope
+            and _root(func.value) == name.id
+        ):
             return True
     for node in walk(scope.node):
         if isinstance(node, ast.Delete) and any(_root(t) == name.id and not isinstance(t, ast.Name) for t in node.targets):
@@ -472,7 +505,13 @@ def checks_then_inserts(module: "Module") -> list[CheckThenInsert]:
     found: list[CheckThenInsert] = []
     operations = module.facts(Operation)
     for write in operations:
-        if write.name not in ("insert_one", "insert") or write.call is None or write.owner.family != "collection" or _atomic(module, write) or _handles_duplicates(module, write.node):
+        if (
+            write.name not in ("insert_one", "insert")
+            or write.call is None
+            or write.owner.family != "collection"
+            or _atomic(module, write)
+            or _handles_duplicates(module, write.node)
+        ):
             continue
         check = _checked(module, write, operations)
         if check is not None:
@@ -487,7 +526,10 @@ def _handles_duplicates(module: "Module", node: ast.AST) -> bool:
         if isinstance(up, TRIES):
             for handler in up.handlers:  # type: ignore[attr-defined]
                 if handler.type is not None and any(
-                    isinstance(v, External) and v.path.startswith("pymongo.errors.") for n in walk(handler.type) if isinstance(n, (ast.Name, ast.Attribute)) for v in module.values(n)
+                    isinstance(v, External) and v.path.startswith("pymongo.errors.")
+                    for n in walk(handler.type)
+                    if isinstance(n, (ast.Name, ast.Attribute))
+                    for v in module.values(n)
                 ):
                     return True
     return False
@@ -546,7 +588,12 @@ def _absence(module: "Module", test: ast.expr, write: Operation, operations: lis
     if isinstance(node, ast.Await):
         node = node.value
     for operation in operations:
-        if operation.node is node and operation.name in ("find_one", *_COUNTS) and same_collection(operation.owner, write.owner) and _about_the_same(module, operation, write):
+        if (
+            operation.node is node
+            and operation.name in ("find_one", *_COUNTS)
+            and same_collection(operation.owner, write.owner)
+            and _about_the_same(module, operation, write)
+        ):
             return operation, not positive
     return None
 
@@ -574,7 +621,13 @@ def next_ids(module: "Module") -> list[NextId]:
     """Inserts of a key that is a count of the collection, or one more than its largest key."""
     found: list[NextId] = []
     for write in module.facts(Operation):
-        if write.name not in ("insert_one", "insert") or write.call is None or not write.call.args or write.owner.family != "collection" or _atomic(module, write):
+        if (
+            write.name not in ("insert_one", "insert")
+            or write.call is None
+            or not write.call.args
+            or write.owner.family != "collection"
+            or _atomic(module, write)
+        ):
             continue
         for key, value in _written_pairs(module, write.call.args[0]):
             hit = _counted(module, value, key, write)
@@ -610,7 +663,12 @@ def _counted(module: "Module", value: ast.expr, key: str, write: Operation, dept
         scope = module.index.scope(value).function
         raised = any(b.how == "aug" for b in scope.bindings.get(value.id, ()))
         for binding in scope.bindings.get(value.id, ()):
-            if binding.how in ("assign", "ann") and isinstance(binding.value, ast.expr) and not binding.path and binding.position < (value.lineno, value.col_offset):
+            if (
+                binding.how in ("assign", "ann")
+                and isinstance(binding.value, ast.expr)
+                and not binding.path
+                and binding.position < (value.lineno, value.col_offset)
+            ):
                 hit = _counted(module, binding.value, key, write, depth + 1)
                 if hit is None and raised:
                     hit = _source(module, binding.value, key, write)
@@ -643,7 +701,12 @@ def _source(module: "Module", node: ast.expr, key: str, write: Operation) -> tup
     expression: ast.expr = local_value(module, node)
     if isinstance(expression, ast.Await):
         expression = expression.value
-    if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Name) and expression.func.id in ("len", "int") and expression.args:
+    if (
+        isinstance(expression, ast.Call)
+        and isinstance(expression.func, ast.Name)
+        and expression.func.id in ("len", "int")
+        and expression.args
+    ):
         inner = expression.args[0]
         for candidate in (inner, *(inner.args if isinstance(inner, ast.Call) else ())):
             driver = module.inference.kind(module, candidate)

@@ -25,7 +25,9 @@ class Reentry:
 
     __slots__ = ("name", "node", "owned", "owner", "span", "steps", "text", "where")
 
-    def __init__(self, module: "Module", node: ast.AST, where: str, text: str, owner: Driver, name: str, owned: bool, steps: tuple[Step, ...]) -> None:
+    def __init__(
+        self, module: "Module", node: ast.AST, where: str, text: str, owner: Driver, name: str, owned: bool, steps: tuple[Step, ...]
+    ) -> None:
         self.node = node
         self.where = where
         self.text = text
@@ -54,16 +56,33 @@ def reentries(module: "Module") -> list[Reentry]:
             if context is None:
                 continue
             for operation in module.facts(Operation):
-                if operation.scope.function is scope and dangerous(operation.owner, operation.method, operation.name) and not _left_alone(operation, where):
+                if (
+                    operation.scope.function is scope
+                    and dangerous(operation.owner, operation.method, operation.name)
+                    and not _left_alone(operation, where)
+                ):
                     step = module.step(operation.node, f"'{operation.name}' can wait for a lock that the interrupted code holds")
                     owned = where == spawners.FINALIZER and operation.name == "close" and _own_client(module, operation)
-                    found.append(Reentry(module, operation.node, where, context.text, operation.owner, operation.name, owned, (*context.steps, step)))
+                    found.append(
+                        Reentry(module, operation.node, where, context.text, operation.owner, operation.name, owned, (*context.steps, step))
+                    )
             for edge in module.calls.inside(scope):
                 if edge.target.module is not module:
                     inner = reached(edge)
                     if inner is not None:
                         home, operation, steps = inner
-                        found.append(Reentry(module, edge.node, where, context.text, operation.owner, operation.name, False, (*context.steps, module.step(edge.node, f"leads to {home.where(operation.node, module)}"), *steps)))
+                        found.append(
+                            Reentry(
+                                module,
+                                edge.node,
+                                where,
+                                context.text,
+                                operation.owner,
+                                operation.name,
+                                False,
+                                (*context.steps, module.step(edge.node, f"leads to {home.where(operation.node, module)}"), *steps),
+                            )
+                        )
     for work in module.calls.works:
         if work.where in (spawners.SIGNAL, spawners.FINALIZER):
             found.extend(_handed_directly(module, work))
@@ -97,7 +116,18 @@ def _handed_directly(module: "Module", work: Work) -> list[Reentry]:
             if inner is not None:
                 home, operation, steps = inner
                 text = f"the {work.label} registered at line {work.call.lineno}"
-                found.append(Reentry(module, work.target, work.where, text, operation.owner, operation.name, False, (module.step(work.call, f"leads to {home.where(operation.node, module)}"), *steps)))
+                found.append(
+                    Reentry(
+                        module,
+                        work.target,
+                        work.where,
+                        text,
+                        operation.owner,
+                        operation.name,
+                        False,
+                        (module.step(work.call, f"leads to {home.where(operation.node, module)}"), *steps),
+                    )
+                )
     return found
 
 

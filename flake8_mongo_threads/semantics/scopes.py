@@ -8,7 +8,7 @@ import ast
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from flake8_mongo_threads.semantics.syntax import CHILD_FIELDS, COMPREHENSIONS, FUNCTIONS, LOOPS, TRIES, WITHS, ends
+from flake8_mongo_threads.semantics.syntax import CHILD_FIELDS, COMPREHENSIONS, LOOPS, TRIES, WITHS, ends
 
 
 class Binding:
@@ -147,10 +147,10 @@ class Index:
         "handlers",
         "imports",
         "item_stores",
+        "items_of",
         "lambdas",
         "loops",
         "module_scope",
-        "items_of",
         "mutations",
         "name_loads",
         "parents",
@@ -303,7 +303,10 @@ class Index:
                 result.append(binding)
                 continue
             path = self.block_path(binding.node, root)
-            shared = any(isinstance(o, LOOPS) and f == "body" and any(o is loop for loop in loops) and id(o) not in dominator_loops for o, f, _ in path)
+            shared = any(
+                isinstance(o, LOOPS) and f == "body" and any(o is loop for loop in loops) and id(o) not in dominator_loops
+                for o, f, _ in path
+            )
             statement = self.statement(binding.node)
             earlier = binding.position < use_position and statement is not use_statement
             if not earlier and not shared:
@@ -335,7 +338,10 @@ class Index:
         statement = self.statement(binding.node)
         if isinstance(statement, WITHS) and binding.how == "with":
             return (getattr(use, "lineno", 0), getattr(use, "col_offset", 0)) > binding.position
-        return isinstance(self.parents.get(binding.node), ast.NamedExpr) and (getattr(use, "lineno", 0), getattr(use, "col_offset", 0)) > binding.position
+        return (
+            isinstance(self.parents.get(binding.node), ast.NamedExpr)
+            and (getattr(use, "lineno", 0), getattr(use, "col_offset", 0)) > binding.position
+        )
 
     @staticmethod
     def _cut_off(path: list[tuple[ast.AST, str, int]], blocks: dict[tuple[int, str], int]) -> bool:
@@ -367,7 +373,7 @@ def _inside(owner: ast.AST, child: ast.AST) -> bool:
 _CONTAINER_METHODS = frozenset(("append", "add", "insert", "setdefault", "update", "extend", "appendleft", "put", "put_nowait", "put_item"))
 
 
-def _walk(index: Index) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop over node types is the point: it must be flat
+def _walk(index: Index) -> None:
     parents = index.parents
     place = index.place
     scope_of_node = index.scope_of_node
@@ -444,11 +450,9 @@ def _walk(index: Index) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop over
             for field in blocks:  # the last block first: it is popped last
                 block = getattr(node, field)
                 if block:
-                    position = 0
-                    for item in block:
+                    for position, item in enumerate(block):
                         parents[item] = node
                         place[item] = (node, field, position)
-                        position += 1
                     stack += block[::-1]
             for field in lists:
                 items = getattr(node, field)
@@ -471,7 +475,9 @@ def _shapes() -> dict[type, tuple[tuple[str, ...], tuple[str, ...], tuple[str, .
         "kw_defaults", "posonlyargs", "kwonlyargs", "ifs", "type_params", "names",
     }  # fmt: skip
     for kind, fields in CHILD_FIELDS.items():
-        blocks = tuple(f for f in fields if f in _BLOCKS and not (f in ("body", "orelse") and kind in (ast.IfExp, ast.Lambda, ast.Expression)))
+        blocks = tuple(
+            f for f in fields if f in _BLOCKS and not (f in ("body", "orelse") and kind in (ast.IfExp, ast.Lambda, ast.Expression))
+        )
         several = tuple(f for f in fields if f in lists and not (f == "args" and kind is not ast.Call))
         table[kind] = (tuple(f for f in fields if f not in blocks and f not in several)[::-1], several[::-1], blocks[::-1])
     return table
@@ -753,7 +759,11 @@ def bind_target(
             literal = source if isinstance(source, (ast.Tuple, ast.List)) and how == "assign" and not path else None
             starred = next((i for i, e in enumerate(node.elts) if isinstance(e, ast.Starred)), len(node.elts))
             for position, element in enumerate(node.elts):
-                if literal is not None and len(literal.elts) == len(node.elts) and not any(isinstance(e, ast.Starred) for e in (*literal.elts, *node.elts)):
+                if (
+                    literal is not None
+                    and len(literal.elts) == len(node.elts)
+                    and not any(isinstance(e, ast.Starred) for e in (*literal.elts, *node.elts))
+                ):
                     pending.append((element, literal.elts[position], ()))
                 elif position < starred:
                     pending.append((element, source, (*path, position)))

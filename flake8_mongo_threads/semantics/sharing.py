@@ -27,7 +27,9 @@ class Shared:
 
     __slots__ = ("cause", "how", "node", "span", "steps", "text", "value", "where", "work")
 
-    def __init__(self, module: "Module", node: ast.AST, value: Driver, where: str, how: str, text: str, steps: tuple[Step, ...], work: Work | None) -> None:
+    def __init__(
+        self, module: "Module", node: ast.AST, value: Driver, where: str, how: str, text: str, steps: tuple[Step, ...], work: Work | None
+    ) -> None:
         self.node = node
         self.value = value
         self.where = where
@@ -96,7 +98,7 @@ def _conflict(module: "Module", hand_overs: list[HandOver]) -> Shared | None:
     for hand_over in sorted(hand_overs, key=lambda h: (h.work.call.lineno, h.work.call.col_offset)):
         if all(hand_over.work is not other.work for other in works):
             works.append(hand_over)
-    works = [h for h in works if not _locked(h) and not single_worker(h.work.pool) and h.work.where not in (spawners.PROCESS,)]
+    works = [h for h in works if not _locked(h) and not single_worker(h.work.pool) and h.work.where != spawners.PROCESS]
     # a synchronous object in tasks of one loop is used by one thread; what counts is the thread such a task hands it to
     works = [h for h in works if h.value.flavour != "sync" or h.work.where != spawners.TASK]
     for hand_over in works:
@@ -188,14 +190,19 @@ def _joined_in_loop(module: "Module", work: Work) -> bool:
     targets = [t.id for t in statement.targets if isinstance(t, ast.Name)] if isinstance(statement, ast.Assign) else []
     if not targets or loop is None or not isinstance(loop, (ast.For, ast.While, ast.AsyncFor)):
         return False
-    return any(_waits(call, targets[0]) and _inside(module, call, loop) and enclosing_loop(module, call) is loop for call in index.calls) or any(
-        isinstance(n, ast.Name) and n.id == targets[0] and _inside(module, n, loop) for n in index.awaited
-    )
+    return any(
+        _waits(call, targets[0]) and _inside(module, call, loop) and enclosing_loop(module, call) is loop for call in index.calls
+    ) or any(isinstance(n, ast.Name) and n.id == targets[0] and _inside(module, n, loop) for n in index.awaited)
 
 
 def _waits(call: ast.Call, name: str) -> bool:
     func = call.func
-    return isinstance(func, ast.Attribute) and func.attr in ("join", "result", "wait", "get") and isinstance(func.value, ast.Name) and func.value.id == name
+    return (
+        isinstance(func, ast.Attribute)
+        and func.attr in ("join", "result", "wait", "get")
+        and isinstance(func.value, ast.Name)
+        and func.value.id == name
+    )
 
 
 def _inside(module: "Module", node: ast.AST, root: ast.AST) -> bool:
@@ -233,14 +240,21 @@ def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> a
             if func.attr in ("shutdown", "join", "close") and pool_key and key == pool_key and func.attr != "close":
                 return call
         name = last_name(func)
-        if name in ("wait", "as_completed", "gather", "list", "tuple", "joinall", "wait_for", "sorted", "set", "dict", "sum") and any(_mentions(a, names) for a in call.args):
+        if name in ("wait", "as_completed", "gather", "list", "tuple", "joinall", "wait_for", "sorted", "set", "dict", "sum") and any(
+            _mentions(a, names) for a in call.args
+        ):
             return call
     for awaited in index.awaited:
         at = (getattr(awaited, "lineno", 0), getattr(awaited, "col_offset", 0))
         if start <= at < end and path_key(awaited) in names:
             return awaited
     for loop, where in index.loops:
-        if where.function is scope and isinstance(loop, (ast.For, ast.AsyncFor)) and start <= (loop.lineno, loop.col_offset) < end and _mentions(loop.iter, names):
+        if (
+            where.function is scope
+            and isinstance(loop, (ast.For, ast.AsyncFor))
+            and start <= (loop.lineno, loop.col_offset) < end
+            and _mentions(loop.iter, names)
+        ):
             return loop
     for node, where in index.withs:
         if where.function is scope and (node.end_lineno or 0, node.end_col_offset or 0) < end and _inside(module, work.call, node):
@@ -257,7 +271,12 @@ def handles(module: "Module", work: Work) -> set[str]:
     node: ast.AST = work.call
     up = index.parents.get(node)
     while up is not None and not isinstance(up, ast.stmt):
-        if isinstance(up, ast.Call) and isinstance(up.func, ast.Attribute) and up.func.attr in ("append", "add", "put", "extend") and node in up.args:
+        if (
+            isinstance(up, ast.Call)
+            and isinstance(up.func, ast.Attribute)
+            and up.func.attr in ("append", "add", "put", "extend")
+            and node in up.args
+        ):
             found.add(path_key(up.func.value))
         if isinstance(up, ast.NamedExpr):
             found.add(up.target.id)
@@ -270,7 +289,11 @@ def handles(module: "Module", work: Work) -> set[str]:
         found.add(path_key(up.target))
     for calls in index.mutations.values():
         for call, scope in calls:
-            if scope.function is work.scope.function and isinstance(call.func, ast.Attribute) and any(path_key(a) in found for a in call.args):
+            if (
+                scope.function is work.scope.function
+                and isinstance(call.func, ast.Attribute)
+                and any(path_key(a) in found for a in call.args)
+            ):
                 found.add(path_key(call.func.value))
     found.discard("")
     return found
@@ -361,7 +384,11 @@ def _used_meanwhile(module: "Module", hand_over: HandOver) -> ast.AST | None:
         if mine:
             return operation.node
     for call in module.index.calls:
-        if not start <= (call.lineno, call.col_offset) < end or module.index.scope_of_node[call].function is not work.scope.function or call is work.call:
+        if (
+            not start <= (call.lineno, call.col_offset) < end
+            or module.index.scope_of_node[call].function is not work.scope.function
+            or call is work.call
+        ):
             continue
         if not any(isinstance(v, Function) for v in module.values(call.func)) or exclusive(module, work.call, call):
             continue
@@ -375,7 +402,12 @@ def _start_of(module: "Module", work: Work) -> ast.Call | None:
     names = handles(module, work)
     for call in module.index.calls:
         func = call.func
-        if isinstance(func, ast.Attribute) and func.attr == "start" and path_key(func.value) in names and module.index.scope_of_node[call].function is work.scope.function:
+        if (
+            isinstance(func, ast.Attribute)
+            and func.attr == "start"
+            and path_key(func.value) in names
+            and module.index.scope_of_node[call].function is work.scope.function
+        ):
             return call
     return None
 
@@ -388,7 +420,11 @@ def stored_objects(module: "Module") -> list[Shared]:
         candidates: list[Driver] = []
         if operation.session is not None:
             candidates.extend(v for v in module.values(operation.session) if isinstance(v, Driver) and v.family == "session")
-        if operation.owner.family in NOT_SHAREABLE and isinstance(operation.node, ast.Call) and isinstance(operation.node.func, ast.Attribute):
+        if (
+            operation.owner.family in NOT_SHAREABLE
+            and isinstance(operation.node, ast.Call)
+            and isinstance(operation.node.func, ast.Attribute)
+        ):
             candidates.append(operation.owner)
         for value in candidates:
             if value.key() in seen or value.site is None or not (operation.io or operation.session is not None):
@@ -401,7 +437,11 @@ def stored_objects(module: "Module") -> list[Shared]:
                 if context.many and where:
                     seen.add(value.key())
                     text = f"is kept in {store[1]} and used by {context.text}"
-                    steps = (value.site.step(f"the {value.family} is made here"), *context.steps, module.step(operation.node, "it is used here"))
+                    steps = (
+                        value.site.step(f"the {value.family} is made here"),
+                        *context.steps,
+                        module.step(operation.node, "it is used here"),
+                    )
                     found.append(Shared(module, store[0], value, where, "global", text, steps, None))
                     break
     return found
@@ -433,7 +473,9 @@ def _shared_store(module: "Module", value: Driver) -> tuple[ast.AST, str] | None
                     return (site.node, f"global '{target.id}'")
                 if scope.kind == "class":
                     return (site.node, f"class attribute '{target.id}'")
-            elif isinstance(target, ast.Attribute) and not any(isinstance(v, External) and v.path in ("threading.local()", "contextvars.ContextVar()") for v in module.values(target.value)):
+            elif isinstance(target, ast.Attribute) and not any(
+                isinstance(v, External) and v.path in ("threading.local()", "contextvars.ContextVar()") for v in module.values(target.value)
+            ):
                 from flake8_mongo_threads.concurrency.names import slot
 
                 if any(isinstance(v, External) and slot(v.path).startswith(("g", "request.state")) for v in module.values(target.value)):

@@ -70,7 +70,9 @@ class Work:
     @property
     def label(self) -> str:
         """What the launcher makes, for messages."""
-        return self.launcher.label or {"thread": "thread", "process": "process", "task": "task", "greenlet": "greenlet", "job": "job"}.get(self.where, self.where)
+        return self.launcher.label or {"thread": "thread", "process": "process", "task": "task", "greenlet": "greenlet", "job": "job"}.get(
+            self.where, self.where
+        )
 
     @property
     def functions(self) -> list[Function]:
@@ -268,11 +270,15 @@ def _joblib(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
     where = "thread" if backend == "threading" or prefer == "threads" else "process"
     body = call.args[0]
     inner = body.elt if isinstance(body, (ast.GeneratorExp, ast.ListComp)) else None
-    if not (isinstance(inner, ast.Call) and isinstance(inner.func, ast.Call) and inner.func.args and last_name(inner.func.func) == "delayed"):
+    if not (
+        isinstance(inner, ast.Call) and isinstance(inner.func, ast.Call) and inner.func.args and last_name(inner.func.func) == "delayed"
+    ):
         return []
     target = inner.func.args[0]
     launcher = Launcher(where, 0, "", spawners.REST, True, joined=True)
-    return [Work(module, scope, call, "joblib.Parallel", launcher, where, target, module.values(target), list(inner.args), body, True, None)]
+    return [
+        Work(module, scope, call, "joblib.Parallel", launcher, where, target, module.values(target), list(inner.args), body, True, None)
+    ]
 
 
 def single_worker(pool: Value | None) -> bool:
@@ -305,9 +311,7 @@ def _arguments(call: ast.Call, launcher: Launcher) -> list[ast.expr]:
 # ---------------------------------------------------------------------- the other direction: what a callback's parameter gets
 
 
-def delivered(
-    inference: "Inference", home: "Module", call: ast.Call, reference: ast.AST, position: int | None, name: str
-) -> Values | None:
+def delivered(inference: "Inference", home: "Module", call: ast.Call, reference: ast.AST, position: int | None, name: str) -> Values | None:
     """What a call that receives a function as an argument will put into the parameter at ``position`` (called ``name``).
 
     None when the call says nothing about it.
@@ -315,7 +319,11 @@ def delivered(
     for value in home.values(call.func):
         if isinstance(value, Method):
             if value.name == "with_transaction" and position == 0:
-                return (Driver("session", value.owner.flavour, value.owner.site, value.owner.parent),) if value.owner.family != "session" else (value.owner,)
+                return (
+                    (Driver("session", value.owner.flavour, value.owner.site, value.owner.parent),)
+                    if value.owner.family != "session"
+                    else (value.owner,)
+                )
             continue
         if not isinstance(value, External):
             continue

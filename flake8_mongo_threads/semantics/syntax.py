@@ -4,7 +4,17 @@ import ast
 from collections.abc import Iterator
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-ScopeNode = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+ScopeNode = (
+    ast.Module
+    | ast.FunctionDef
+    | ast.AsyncFunctionDef
+    | ast.ClassDef
+    | ast.Lambda
+    | ast.ListComp
+    | ast.SetComp
+    | ast.DictComp
+    | ast.GeneratorExp
+)
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -19,7 +29,28 @@ _LEAVES = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
 
 def _child_fields() -> dict[type, tuple[str, ...]]:
     """Fields of every node class that can hold nodes, in source order; contexts and operators left out."""
-    skip = {"ctx", "op", "ops", "type_comment", "kind", "id", "attr", "arg", "name", "names", "module", "level", "lineno", "type_ignores", "conversion", "simple", "is_async", "rest", "kwd_attrs", "cls"}
+    skip = {
+        "ctx",
+        "op",
+        "ops",
+        "type_comment",
+        "kind",
+        "id",
+        "attr",
+        "arg",
+        "name",
+        "names",
+        "module",
+        "level",
+        "lineno",
+        "type_ignores",
+        "conversion",
+        "simple",
+        "is_async",
+        "rest",
+        "kwd_attrs",
+        "cls",
+    }
     # ``name`` and ``cls`` are nodes in few classes only; those keep them
     keep = {("MatchClass", "cls"), ("MatchMapping", "keys"), ("TypeAlias", "name"), ("NamedExpr", "target")}
     table: dict[type, tuple[str, ...]] = {}
