@@ -65,7 +65,7 @@ def check(module: "Module", fact: LostUpdate) -> Iterator[Finding]:
     yield RULE.finding(
         module,
         fact.span,
-        f"'{_shown(fact)}' is read into '{fact.name}' at line {fact.steps[0].line}, computed on and written back with $set: concurrent updates are lost, use $inc or another update operator",
+        f"'{_shown(fact)}' is read{_into(fact)} at line {fact.steps[0].line}, computed on and written back with $set: concurrent updates are lost, use $inc or another update operator",
         fact.steps,
         _increment(module, fact),
     )
@@ -74,6 +74,10 @@ def check(module: "Module", fact: LostUpdate) -> Iterator[Finding]:
 def _shown(fact: LostUpdate) -> str:
     """The field, or a word for one whose name is computed."""
     return fact.field if "(" not in fact.field else "a field"
+
+
+def _into(fact: LostUpdate) -> str:
+    return f" into '{fact.name}'" if fact.name else ""
 
 
 def _increment(module: "Module", fact: LostUpdate) -> Fix | None:

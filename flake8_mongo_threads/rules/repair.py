@@ -93,17 +93,17 @@ def separate(module: "Module", work: Work, call: ast.Call) -> Fix | None:
         return None
     edits: list[Edit] = [replace(module, call, "{0}", call.func)]
     if call.args:
-        texts = [_source(module, arg) for arg in call.args]
+        texts = [source(module, arg) for arg in call.args]
         edits.append(
             SetKeyword(anchor(module, work.call), work.launcher.args_keyword, f"({', '.join(texts)}{',' if len(texts) == 1 else ''})")
         )
     if call.keywords:
-        pairs = ", ".join(f'"{k.arg}": {_source(module, k.value)}' for k in call.keywords)
+        pairs = ", ".join(f'"{k.arg}": {source(module, k.value)}' for k in call.keywords)
         edits.append(SetKeyword(anchor(module, work.call), "kwargs", f"{{{pairs}}}"))
     return Fix(title, Applicability.SAFE, tuple(edits))
 
 
-def _source(module: "Module", node: ast.expr) -> str:
+def source(module: "Module", node: ast.expr) -> str:
     """The text of an expression as it stands in the file."""
     span = module.source.span(node)
     lines = module.source.lines[span.line - 1 : span.end_line]

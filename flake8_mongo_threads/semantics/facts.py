@@ -32,7 +32,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, keyword, last_name
-from flake8_mongo_threads.semantics.values import Const, Driver, External, Function, Method, Partial, Value
+from flake8_mongo_threads.semantics.values import Awaitable, Const, Driver, External, Function, Method, Partial, Sequence, Value
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -374,7 +374,7 @@ def iterations(module: "Module", only: Scope | None = None) -> list[Operation]:
         if isinstance(loop, ast.For):
             found.extend(_iteration(module, loop.iter, scope.function, "for"))
         elif isinstance(loop, COMPREHENSIONS):
-            for generator in loop.generators:  # type: ignore[attr-defined]
+            for generator in loop.generators:
                 if not generator.is_async:
                     found.extend(_iteration(module, generator.iter, scope.function, "comprehension"))
     for call in index.calls:
@@ -498,6 +498,7 @@ def _looks_up(module: "Module", call: ast.Call) -> bool:
         address = address.left
     if isinstance(address, ast.JoinedStr) and address.values:
         address = address.values[0]
+    text: object
     if isinstance(address, ast.Constant):
         text = address.value
     else:
@@ -693,6 +694,19 @@ def _carried(module: "Module", target: ast.expr) -> list[tuple[Driver, str, ast.
             pending.extend(node.elts)
         elif isinstance(node, ast.Starred):
             pending.append(node.value)
+        elif isinstance(node, ast.Name):
+            pending.extend(_coroutines_of(module, node))
+    return found
+
+
+def _coroutines_of(module: "Module", name: ast.Name) -> list[ast.AST]:
+    """The calls of this module that made the coroutines which a name, or the list it stands for, holds."""
+    found: list[ast.AST] = []
+    for value in module.values(name):
+        if isinstance(value, Sequence):
+            found.extend(e.expression for e in value.elements[:12] if e.module is module and isinstance(e.expression, (ast.Call, ast.Starred)))
+        elif isinstance(value, Awaitable) and value.how == "coroutine" and value.call is not None and value.call.module is module:
+            found.append(value.call.node)
     return found
 
 

@@ -371,9 +371,9 @@ class _Walker:
             for key in keys:
                 closing_keys[key] = place
         for owner, family in self._lazy(node.value):
-            place = closing_keys.get(owner[1])
-            if place is not None:
-                self._report(node, family, owner[0], "return", place, True, node.value)
+            closer = closing_keys.get(owner[1])
+            if closer is not None:
+                self._report(node, family, owner[0], "return", closer, True, node.value)
                 return
 
     def _lazy(self, expression: ast.expr) -> list[tuple[tuple[Driver, object], str]]:

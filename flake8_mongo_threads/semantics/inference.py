@@ -1786,10 +1786,11 @@ class Inference:
         )
 
     def _dict(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
+        keys: list[ast.expr | None] = node.keys[:64]  # type: ignore[attr-defined]
+        written: list[ast.expr] = node.values[:64]  # type: ignore[attr-defined]
         items = tuple(
-            (self._constant(module, k) if k is not None else None, Element(module, scope, v))
-            for k, v in zip(node.keys[:64], node.values[:64], strict=False)
-        )  # type: ignore[attr-defined]
+            (self._constant(module, k) if k is not None else None, Element(module, scope, v)) for k, v in zip(keys, written, strict=False)
+        )
         return (Mapping(items, Site(module, node)),)
 
     def _comprehension(self, module: "Module", node: ast.AST, scope: Scope) -> Values:

@@ -94,9 +94,9 @@ def shared_clients_closed(module: "Module") -> list[SharedClientClosed]:
         if context is None or (context.edge is not None and scope.name in CLOSING_NAMES):
             continue
         for edge in edges:
-            client = _closed_by(module, edge)
-            if client is not None:
-                found.append(_closed(module, edge.node, scope, client, context))
+            closed = _closed_by(module, edge)
+            if closed is not None:
+                found.append(_closed(module, edge.node, scope, closed, context))
     return found
 
 

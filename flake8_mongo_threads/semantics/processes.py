@@ -401,8 +401,8 @@ def _before(module: "Module", operation: Operation, start: ast.AST) -> Driver | 
         used = [
             o
             for o in module.facts(Operation)
-            if o.io and o.node.lineno < line and _same_client(o, client) and o.scope.function in (here, module.index.module_scope)
-        ]  # type: ignore[attr-defined]
+            if o.io and getattr(o.node, "lineno", 0) < line and _same_client(o, client) and o.scope.function in (here, module.index.module_scope)
+        ]
         return client if used else None
     return client
 

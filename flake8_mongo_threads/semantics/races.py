@@ -343,7 +343,7 @@ def _access(module: "Module", node: ast.expr, field: str) -> Hit | None:
     if ".".join(reversed(path)) != field:
         return None
     found = documents(module, current)
-    return (found[0], last_name(current) or "the document", node) if found else None
+    return (found[0], last_name(current), node) if found else None
 
 
 def _mutated_field(module: "Module", written: ast.expr, field: str) -> Hit | None:

@@ -13,6 +13,8 @@ from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.sharing import exclusive, joined_between, under_lock, waits_for_each
+from flake8_mongo_threads.semantics.spawns import Work, flatten
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, argument, constant, ends, has_star, keyword, path_key
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
@@ -742,6 +744,139 @@ def late_binds(module: "Module") -> list[LateBind]:
     return found
 
 
+# ---------------------------------------------------------------------- tasks and threads started while a session is bound
+
+
+class BoundWork:
+    """Work launched inside ``bind()`` that talks to the server without naming a session.
+
+    A task inherits the bound session (``where`` is task: several of them share it), a thread does not (thread).
+    """
+
+    __slots__ = ("operation", "operation_module", "region", "several", "span", "steps", "where", "work")
+
+    def __init__(self, module: "Module", work: Work, region: Region, operation: Operation | Method, home: "Module", several: bool) -> None:
+        self.work = work
+        self.region = region
+        self.operation = operation
+        self.operation_module = home
+        self.several = several
+        self.where = work.where
+        self.span: Span = module.source.name_span(work.call)
+        steps = [region.step(), module.step(work.call, f"work is started on {'a thread' if work.where == spawners.THREAD else 'a task'} inside it")]
+        if isinstance(operation, Operation):
+            steps.append(home.step(operation.node, f"'{operation.name}' names no session"))
+        self.steps = tuple(steps)
+
+
+_COPYING = ("asyncio.to_thread", "anyio.", "fastapi.", "starlette.", "asgiref.", "trio.")
+"""Launchers that run the work in a copy of the caller's context."""
+
+
+def bound_work(module: "Module") -> list[BoundWork]:
+    """Tasks that share a bound session, and threads that lose it."""
+    found: list[BoundWork] = []
+    if not module.project.mentions("bind("):
+        return found
+    groups: dict[int, list[tuple[Work, Region, Operation | Method, Module]]] = {}
+    for work in module.calls.works:
+        if work.where not in (spawners.THREAD, spawners.TASK) or (work.where == spawners.THREAD and work.path.startswith(_COPYING)):
+            continue
+        region = next((r for r in _binds_around(module, work) if r.session is None or (r.session.flavour == "sync") == (work.where == spawners.THREAD)), None)
+        if region is None:
+            continue
+        use = _sessionless_work(module, work, region)
+        if use is not None:
+            if work.where == spawners.THREAD:
+                found.append(BoundWork(module, work, region, use[0], use[1], work.many))
+            else:
+                groups.setdefault(id(region.node), []).append((work, region, *use))
+    for group in groups.values():
+        running = [g for g in group if not waits_for_each(module, g[0])]
+        many = next((g for g in running if g[0].many and not fresh_bind(module, g)), None)
+        first = many
+        if first is None:
+            together = [g for g in running if g is running[0] or not (joined_between(module, running[0][0], g[0].call) or exclusive(module, running[0][0].call, g[0].call))]
+            first = together[0] if len(together) > 1 else None
+        if first is not None:
+            found.append(BoundWork(module, *first, True))
+    return found
+
+
+def fresh_bind(module: "Module", group: "tuple[Work, Region, Operation | Method, Module]") -> bool:
+    """Whether the session is bound inside the loop that launches the work, so that every run has its own."""
+    work, region = group[0], group[1]
+    return work.loop is not None and any(up is work.loop for up in module.index.ancestors(region.node))
+
+
+def _binds_around(module: "Module", work: Work) -> list[Region]:
+    return [r for r in regions(module, work.scope) if r.kind == "bind" and r.covers(work.call)]
+
+
+def _sessionless_work(module: "Module", work: Work, region: Region) -> "tuple[Operation | Method, Module] | None":
+    """The first operation of launched work that would use the bound session."""
+    if any(isinstance(a, ast.expr) and _is_session(module, a) for a in work.arguments):
+        return None
+    for value in flatten(work.targets):
+        if isinstance(value, Method):
+            if value.member.io and value.member.session and value.owner.family in _USERS and not other_client(value.owner, region.session) and not _hands_session(module, work):
+                return (value, module)
+        elif isinstance(value, Function):
+            use = uses_context(value, region)
+            if use is not None:
+                return use
+    return None
+
+
+_USERS = ("client", "database", "collection")
+
+
+def _hands_session(module: "Module", work: Work) -> bool:
+    """Whether the session is named where the work is launched: in the call itself, in the coroutine's call or in a partial."""
+    pending: list[ast.AST] = [work.target, *((work.call,) if work.launcher.passing != spawners.COROUTINE else ())]
+    for value in work.targets:
+        if isinstance(value, Partial):
+            pending.append(value.call)
+        if isinstance(value, Awaitable) and value.call is not None:
+            pending.append(value.call.node)
+    return any(isinstance(node, ast.Call) and (keyword(node, "session") is not None or has_star(node)) for top in pending for node in _results(top))
+
+
+def _results(node: ast.AST) -> list[ast.AST]:
+    """An expression, or the elements of a display or comprehension."""
+    if isinstance(node, (ast.ListComp, ast.GeneratorExp, ast.SetComp)):
+        return [node.elt]
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        return list(node.elts)
+    return [node]
+
+
+def uses_context(function: Function, region: Region, depth: int = 0) -> "tuple[Operation, Module] | None":
+    """The first operation that a function performs without naming a session and without a bind or a lock of its own."""
+    module, scope = function.module, function.scope
+    if depth > MAX_DEPTH:
+        return None
+    binds = [r for r in regions(module, scope) if r.kind == "bind"]
+    for operation in operations_in(module, scope):
+        if (
+            operation.method is not None
+            and operation.io
+            and operation.method.member.session
+            and operation.owner.family in _USERS
+            and not names_session(module, operation)
+            and not any(r.covers(operation.node) for r in binds)
+            and not other_client(operation.owner, region.session)
+            and not under_lock(module, operation.node)
+        ):
+            return (operation, module)
+    for edge in module.calls.inside(scope):
+        if edge.target.scope is not scope and not any(r.covers(edge.node) for r in binds) and not under_lock(module, edge.node):
+            inner = uses_context(edge.target, region, depth + 1)
+            if inner is not None:
+                return inner
+    return None
+
+
 def is_suppress(module: "Module", expression: ast.AST) -> bool:
     """Whether a ``with`` item is ``contextlib.suppress(…)``."""
     return isinstance(expression, ast.Call) and any(isinstance(v, External) and v.path == "contextlib.suppress" for v in module.values(expression.func))
@@ -750,3 +885,4 @@ def is_suppress(module: "Module", expression: ast.AST) -> bool:
 PRODUCERS[Inside] = inside
 PRODUCERS[Outside] = outside
 PRODUCERS[LateBind] = late_binds
+PRODUCERS[BoundWork] = bound_work

@@ -1,0 +1,241 @@
+"""What closes a client or ends a session: operations, ``with`` blocks, and functions whose run ends with it closed."""
+
+import ast
+from typing import TYPE_CHECKING, NamedTuple
+
+from flake8_mongo_threads.semantics.facts import Operation, operations_in
+from flake8_mongo_threads.semantics.lifecycle import builds_in, conditional, stored_in
+from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, WITHS, argument, constant, keyword, last_name, names_in, walk
+from flake8_mongo_threads.semantics.values import Driver, External, Function, Instance, Manager, known
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
+
+MAX_DEPTH = 3
+MAX_SITES_DEPTH = 4
+_MANAGERS = frozenset(("contextlib.closing", "contextlib.aclosing"))
+STACKS = frozenset(("contextlib.ExitStack()", "contextlib.AsyncExitStack()"))
+_ENDS = {"client": "close", "session": "end_session"}
+
+
+class Closed(NamedTuple):
+    """One object that something closes."""
+
+    family: str
+    """client or session."""
+    driver: Driver
+    receiver: ast.expr | None
+    """The expression that names it, in the function that closes it."""
+    node: ast.AST
+
+
+def closes(module: "Module", operation: Operation) -> Closed | None:
+    """What an operation closes: not a coroutine that nobody awaits, nor one of several objects that are told apart."""
+    owner = operation.owner
+    if operation.call is None or _ENDS.get(owner.family) != operation.name or not isinstance(operation.call.func, ast.Attribute):
+        return None
+    if operation.coroutine and not operation.awaited:
+        return None
+    return Closed(owner.family, owner, operation.call.func.value, operation.call)
+
+
+def unique(module: "Module", driver: Driver, scope: Scope) -> bool:
+    """Whether the place that made an object tells it from every other one while a function runs.
+
+    Not so for what a factory gives, or an attribute of one of several instances.
+    """
+    site = driver.site
+    if site is None:
+        return False
+    home = site.module.index.scope(site.node).function
+    if home.kind in ("module", "class") or (home is scope and not isinstance(site.node, ast.arg)):
+        return True
+    if not isinstance(site.node, ast.expr):
+        return False
+    if site.module.inference.is_cached(site.module, home):
+        return True
+    targets = stored_in(site.module, site.node)
+    if any(isinstance(t, ast.Name) and t.id in home.globals for t in targets):
+        return True
+    current = scope.parent
+    while current is not None:
+        if current is home:
+            return True
+        current = current.parent
+    return False
+
+
+def closed_by_item(module: "Module", expression: ast.expr) -> list[Closed]:
+    """The clients and sessions that leaving a ``with`` item closes."""
+    found: list[Closed] = []
+    for value in module.values(expression):
+        if isinstance(value, Driver):
+            if value.family in _ENDS:
+                found.append(Closed(value.family, value, expression, expression))
+            elif value.family == "bind" and isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute):
+                # bind() ends the session when its block is left, unless told otherwise
+                given = keyword(expression, "end_session") or argument(expression, 0)
+                session = value.root("session")
+                if session is not None and (given is None or constant(given) is True):
+                    found.append(Closed("session", session, expression.func.value, expression))
+        elif isinstance(value, Manager) and value.call is not None and isinstance(value.call.node, ast.Call):
+            found.extend(_closed_by_manager(value, value.call.module, value.call.node))
+        elif isinstance(value, Instance):
+            for name in ("__exit__", "__aexit__"):
+                for home, cls in module.inference.resolution_order(value.cls):
+                    definitions = module.inference.definitions(cls, name)
+                    if definitions:
+                        found.extend(ends(Function(home, definitions[0], value)))
+                        break
+    return found
+
+
+def _closed_by_manager(manager: Manager, module: "Module", call: ast.Call) -> list[Closed]:
+    found: list[Closed] = []
+    for callee in module.values(call.func):
+        if isinstance(callee, External) and callee.path in _MANAGERS:
+            given = argument(call, 0)
+            found.extend(Closed(v.family, v, given, call) for v in manager.values if isinstance(v, Driver) and v.family in _ENDS)
+        elif isinstance(callee, Function):
+            found.extend(ends(callee))
+    return found
+
+
+def ends(function: Function, depth: int = 0) -> list[Closed]:
+    """What is closed whenever a function has run to its end, by straight-line code, ``finally`` and ``with``."""
+    module, scope = function.module, function.scope
+    if depth > MAX_DEPTH:
+        return []
+    result: list[Closed] = module.remember("ends", scope, lambda: _ends(module, scope, depth), [])
+    return result
+
+
+def _ends(module: "Module", scope: Scope, depth: int) -> list[Closed]:
+    if scope.kind != "function":
+        return []
+    operations: dict[ast.AST, list[Operation]] = {}
+    for operation in operations_in(module, scope):
+        if operation.name in ("close", "end_session"):
+            operations.setdefault(module.index.statement(operation.node), []).append(operation)
+    edges: dict[ast.AST, list[Function]] = {}
+    for edge in module.calls.inside(scope):
+        if edge.how == "call":
+            edges.setdefault(module.index.statement(edge.node), []).append(edge.target)
+    found: list[Closed] = []
+    excluded: set[str] = set()
+    pending: list[ast.stmt] = list(reversed(getattr(scope.node, "body", [])))
+    for _ in range(200):
+        if not pending:
+            break
+        statement = pending.pop()
+        if isinstance(statement, (ast.Expr, ast.Assign, ast.Return)):
+            for operation in operations.get(statement, ()):
+                closed = closes(module, operation)
+                if closed is not None and not (names_in(closed.receiver) if closed.receiver is not None else set()) & excluded:
+                    found.append(closed)
+            for target in edges.get(statement, ()):
+                if isinstance(statement, ast.Expr) and target.scope is not scope:
+                    found.extend(c for c in ends(target, depth + 1) if target.scope.cls is scope.cls or unique(target.module, c.driver, target.scope))
+            if isinstance(statement, ast.Return):
+                break
+        elif isinstance(statement, WITHS):
+            for item in statement.items:
+                found.extend(closed_by_item(module, item.context_expr))
+            pending.extend(reversed(statement.body))
+        elif isinstance(statement, TRIES):
+            pending.extend(reversed(statement.finalbody))  # type: ignore[attr-defined]
+            pending.extend(reversed(statement.body))  # type: ignore[attr-defined]
+        elif isinstance(statement, ast.If):
+            if guards_only(statement.test) and not statement.orelse:
+                pending.extend(reversed(statement.body))
+            elif any(isinstance(n, ast.Return) for n in walk(statement)) and not guards_only(statement.test):
+                # another path may leave before what follows
+                break
+    return found
+
+
+def guards_only(test: ast.expr) -> bool:
+    """Whether a test only asks if something is there: ``client``, ``client is not None``, ``self.client is None``."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test = test.operand
+    if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], (ast.Is, ast.IsNot)):
+        if not (isinstance(test.comparators[0], ast.Constant) and test.comparators[0].value is None):
+            return False
+        test = test.left
+    if isinstance(test, ast.Call) and last_name(test.func) == "hasattr" and test.args:
+        test = test.args[0]
+    while isinstance(test, ast.Attribute):
+        test = test.value
+    return isinstance(test, ast.Name)
+
+
+def opened_by(function: Function, depth: int = 0) -> frozenset[int]:
+    """The places (ids of nodes) that make a client when a function runs, itself or through what it calls."""
+    module, scope = function.module, function.scope
+    if depth > MAX_SITES_DEPTH:
+        return frozenset()
+
+    def compute() -> frozenset[int]:
+        found = {id(b.call) for b in builds_in(module, scope)}
+        for edge in module.calls.inside(scope):
+            found |= opened_by(edge.target, depth + 1)
+        return frozenset(found)
+
+    result: frozenset[int] = module.remember("opened", scope, compute, frozenset())
+    return result
+
+
+def used_by(function: Function, depth: int = 0) -> list[tuple[Operation, Driver]]:
+    """The operations that running a plain function performs in any case, each with the client it needs."""
+    module, scope = function.module, function.scope
+    if depth > 1 or scope.kind not in ("function", "lambda") or scope.yields:
+        return []
+
+    def compute() -> list[tuple[Operation, Driver]]:
+        found: list[tuple[Operation, Driver]] = []
+        for operation in operations_in(module, scope):
+            client = operation.owner.root("client")
+            if not operation.io or client is None or (operation.coroutine and not operation.awaited) or _spared(module, operation.node):
+                continue
+            if operation.name not in ("close", "end_session"):
+                found.append((operation, client))
+        for edge in module.calls.inside(scope):
+            if edge.how == "call" and edge.target.scope is not scope and not _spared(module, edge.node):
+                found.extend(used_by(edge.target, depth + 1))
+        return found
+
+    result: list[tuple[Operation, Driver]] = module.remember("used", scope, compute, [])
+    return result
+
+
+def _spared(module: "Module", node: ast.AST) -> bool:
+    """Whether a node may not run with its function, or its failure is expected there."""
+    if conditional(module, node):
+        return True
+    for up in module.index.ancestors(node):
+        if isinstance(up, (*TRIES, ast.For, ast.AsyncFor, ast.While)):
+            return True
+        if isinstance(up, (*FUNCTIONS, ast.Lambda)):
+            return False
+    return False
+
+
+def stack_entry(module: "Module", call: ast.Call) -> tuple[ast.expr, list[Closed]] | None:
+    """``stack.enter_context(client)`` and ``stack.callback(client.close)``: the stack, and what it will close."""
+    func = call.func
+    if not isinstance(func, ast.Attribute) or not call.args:
+        return None
+    if func.attr not in ("enter_context", "enter_async_context", "callback", "push_async_callback"):
+        return None
+    values = known(module.values(func.value))
+    if not values or not all(isinstance(v, External) and v.path in STACKS for v in values):
+        return None
+    given = call.args[0]
+    if func.attr.startswith("enter"):
+        return func.value, closed_by_item(module, given)
+    if isinstance(given, ast.Attribute):
+        drivers = [v for v in module.values(given.value) if isinstance(v, Driver)]
+        if drivers and all(_ENDS.get(d.family) == given.attr for d in drivers):
+            return func.value, [Closed(drivers[0].family, drivers[0], given.value, call)]
+    return None
