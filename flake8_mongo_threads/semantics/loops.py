@@ -203,6 +203,8 @@ class LoopCrossing:
 
 def loop_crossings(module: "Module") -> list[LoopCrossing]:
     """Every entry of this file that takes a client to a second event loop."""
+    if not module.project.mentions(*_MARKS):
+        return []
     found: dict[ast.AST, LoopCrossing] = {}
     own = entries(module)
     for entry in own:
