@@ -150,9 +150,9 @@ def demo(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run the tests; arguments go to pytest."""
+    """Run the tests, as many at once as there are processors; arguments go to pytest."""
     python, environment = set_up("lsp", "test")
-    return run(python, environment, "-m", "pytest", *arguments)
+    return run(python, environment, "-m", "pytest", "-n", "auto", *arguments)
 
 
 def slow(arguments: list[str]) -> int:

@@ -80,7 +80,9 @@ class Baseline:
     def write(self, path: str) -> None:
         """Write the file, sorted, one finding a line. Raises BaselineError."""
         rows = [
-            json.dumps({"path": entry.path, "code": entry.code, "line": entry.text, **({"count": count} if count > 1 else {})}, ensure_ascii=False)
+            json.dumps(
+                {"path": entry.path, "code": entry.code, "line": entry.text, **({"count": count} if count > 1 else {})}, ensure_ascii=False
+            )
             for entry, count in sorted(self.known.items())
             if count > 0
         ]

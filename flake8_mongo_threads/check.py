@@ -23,7 +23,6 @@ _PARALLEL_FROM = 24
 """Fewer files than this are checked sooner than processes have started."""
 
 
-
 class Reading(NamedTuple):
     """What is read besides Python files as they are."""
 

@@ -18,7 +18,7 @@ FAMILIES = {
 }
 """The first digit of a code and what its rules are about."""
 
-_MARKER = re.compile(r"[ \t]*#\s*(?:expect|known-miss|known-false-alarm):[^#\n]*", re.MULTILINE)
+_MARKER = re.compile(r"^# options:.*\n|[ \t]*#\s*(?:expect|known-miss|known-false-alarm):[^#\n]*", re.MULTILINE)
 _FIX = {
     None: ("–", "There is no automatic fix: the message says what to do."),
     Applicability.DISPLAY: ("shown", "The fix is shown, never applied by a command."),

@@ -8,7 +8,6 @@ import difflib
 import json
 import re
 from collections.abc import Sequence
-from json.decoder import scanstring
 from typing import NamedTuple
 
 from flake8_mongo_threads.documents import tolerant
@@ -113,7 +112,8 @@ class Notebook:
                 error = reading if isinstance(reading, SyntaxError) else reading.error
                 assert error is not None
                 at = cell.places[min(max((error.lineno or 1) - 1, 0), len(cell.places) - 1)]
-                self.unparsable.append(Unparsable(at.row, at.columns[0] + 1, f"cell {cell.number} is not valid Python: {error.msg} (line {at.line})"))
+                text = f"cell {cell.number} is not valid Python: {error.msg} (line {at.line})"
+                self.unparsable.append(Unparsable(at.row, at.columns[0] + 1, text))
             if isinstance(reading, SyntaxError):
                 continue
             self._read.append(cell)
@@ -164,7 +164,8 @@ class Notebook:
         for tag, a, b, c, d in difflib.SequenceMatcher(None, decoded, texts, autojunk=False).get_opcodes():
             new.extend(old[a:b] if tag == "equal" else [json.dumps(text, ensure_ascii=ascii_only) for text in texts[c:d]])
         opening = self.text[cell.start : cell.strings[0][0]]
-        between = self.text[cell.strings[0][1] : cell.strings[1][0]] if len(cell.strings) > 1 else f",{opening[1:]}"
+        spaced = opening[1:] or (" " if '": ' in self.text else "")
+        between = self.text[cell.strings[0][1] : cell.strings[1][0]] if len(cell.strings) > 1 else f",{spaced}"
         closing = self.text[cell.strings[-1][1] : cell.end]
         return opening + between.join(new) + closing
 
@@ -263,7 +264,7 @@ def _members(text: str, at: int, decoder: json.JSONDecoder) -> dict[str, int]:
     found: dict[str, int] = {}
     at = _skip(text, at + 1)
     while text[at] != "}":
-        key, at = scanstring(text, at + 1, False)
+        key, at = decoder.raw_decode(text, at)
         at = _skip(text, _skip(text, at) + 1)
         found[key] = at
         at = _skip(text, decoder.raw_decode(text, at)[1])

@@ -1,6 +1,6 @@
 """Small programs, each with one finding."""
 
-LOOP = '''\
+LOOP = """\
 from pymongo import MongoClient
 
 
@@ -8,10 +8,10 @@ def load(paths):
     for path in paths:
         client = MongoClient()
         client.shop.files.insert_one({"path": path})
-'''
+"""
 """A program with one finding: MDB101 in line 6, column 18."""
 
-THREADS = '''\
+THREADS = """\
 from threading import Thread
 
 from pymongo import MongoClient
@@ -24,5 +24,5 @@ def worker():
 
 for _ in range(5):
     Thread(target=worker).start()
-'''
+"""
 """A program with one finding: MDB102 in line 7, column 14."""

@@ -302,7 +302,8 @@ AWAITED_IN_MOTOR = {("client", "start_session"), ("client-encryption", "get_keys
 
 
 def test_motor_and_pymongo_async_differ_exactly_where_the_guide_says() -> None:
-    plain, awaited = set(), set()
+    plain: set[tuple[str, str]] = set()
+    awaited: set[tuple[str, str]] = set()
     for family in kinds.FAMILIES:
         motor = kinds.members(family, "motor")
         for name, member in kinds.members(family, "async").items():

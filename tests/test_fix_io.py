@@ -170,7 +170,7 @@ def test_a_stop_or_a_full_disk_at_any_moment_leaves_the_file_whole(
         replace_file(str(path), OLD, NEW)
     monkeypatch.undo()
     if isinstance(error, OSError):
-        assert error.strerror in str(caught.value)
+        assert str(error.strerror) in str(caught.value)
     assert path.read_bytes() == OLD
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert leftovers(tmp_path) == []

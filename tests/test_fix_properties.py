@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -56,7 +57,7 @@ def calls(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     arguments = st.lists(st.one_of(inner, inner.map("k={}".format), inner.map("*({})".format), inner.map("**({})".format)), max_size=3)
 
     @st.composite
-    def call(draw: Callable[..., str]) -> str:
+    def call(draw: Callable[..., Any]) -> str:
         method = draw(st.sampled_from([*FIXED, "fine"]))
         receiver = draw(st.one_of(NAMES, inner.map("({})".format)))
         parts = sorted(draw(arguments), key=lambda part: 2 if part.startswith("**") else 1 if part.startswith("k=") else 0)
@@ -75,7 +76,7 @@ def calls(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         wrapper = draw(
             st.sampled_from(["{}", "{}", "submit({})", "({})", "(  # why\n{})", "not {}", "-{}", "{}[0]", "{}.x", "[{} for i in a]"])
         )
-        return wrapper.format(text)
+        return str(wrapper.format(text))
 
     return call()
 
@@ -93,7 +94,7 @@ STATEMENTS = st.one_of(
 
 
 @st.composite
-def programs(draw: Callable[..., object]) -> str:
+def programs(draw: Callable[..., Any]) -> str:
     indent = draw(st.sampled_from(["    ", "\t", "  "]))
     newline = draw(st.sampled_from(["\n", "\r\n"]))
     head = draw(
@@ -109,7 +110,7 @@ def programs(draw: Callable[..., object]) -> str:
         )
     )
     body = ""
-    for statement in draw(st.lists(STATEMENTS, min_size=1, max_size=4)):  # type: ignore[attr-defined]
+    for statement in draw(st.lists(STATEMENTS, min_size=1, max_size=4)):
         # Lines that continue an expression keep their own indentation: they are inside brackets.
         body += f"{indent}{statement.replace('{indent}', indent * 2)}\n"
     body += f"{indent}pass"
@@ -146,7 +147,7 @@ def test_fixing_keeps_every_promise(text: str) -> None:
     assert text.endswith("\n") == result.text.endswith("\n")
     # Only lines inside a statement with a finding, and the import, differ.
     tree = ast.parse(text)
-    touched = set()
+    touched: set[int] = set()
     for finding in found:
         for node in ast.walk(tree):
             if (
@@ -187,7 +188,7 @@ def test_awaiting_an_expression_means_the_same_as_in_parentheses(expression: str
 
     class Wrap(ast.NodeTransformer):
         def visit_Call(self, node: ast.Call) -> ast.AST:
-            new = self.generic_visit(node)
+            new: Any = self.generic_visit(node)
             return ast.BoolOp(ast.Or(), [ast.Name("a", ast.Load()), new]) if node is targets[0] else new
 
     assert result.applied, result.refused

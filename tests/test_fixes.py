@@ -6,6 +6,7 @@ The findings are made by hand: ``At`` finds nodes in the text, a small detector 
 import ast
 import textwrap
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -49,8 +50,8 @@ class At:
     def anchor(self, node: ast.AST) -> Anchor:
         return Anchor(type(node).__name__, *self.source.span(node))
 
-    def nodes(self, kind: type[ast.AST]) -> list[ast.AST]:
-        found = [node for node in ast.walk(self.tree) if isinstance(node, kind)]
+    def nodes(self, kind: type[ast.AST]) -> list[Any]:
+        found: list[Any] = [node for node in ast.walk(self.tree) if isinstance(node, kind)]
         return sorted(found, key=lambda node: (node.lineno, node.col_offset, -node.end_lineno, -node.end_col_offset))
 
     def __call__(self, kind: type[ast.AST], code: str = "", nth: int = 0) -> Anchor:
@@ -650,7 +651,7 @@ def run(text: str, maker: Maker, **more: object) -> FixResult:
 
 
 def calls(at: At, name: str) -> list[ast.Call]:
-    return [node for node in at.nodes(ast.Call) if ast.unparse(node.func) == name]  # type: ignore[attr-defined]
+    return [node for node in at.nodes(ast.Call) if ast.unparse(node.func) == name]
 
 
 def wrap_old(at: At) -> list[Finding]:

@@ -14,7 +14,7 @@ from flake8_mongo_threads.source import DecodeError, Source, decode
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 SMALL = [STDLIB / name for name in ("queue.py", "contextlib.py", "sched.py", "concurrent/futures/thread.py", "asyncio/locks.py")]
 
-ODD = '''\
+ODD = """\
 # noqa: comments and é before anything
 é = "😀"; result = (client.db["漢字"]).find_one({"é": 1}, *args, key="ß")  # behind wide characters
 async def handler(request, *, session=None):
@@ -27,7 +27,7 @@ with open("a") as a, open("b") as b:
     x = [c for c in db.coll.find() if c["é"]]; y = db.coll.count_documents({})
 @app.get("/é")
 def view(db: "Database" = Depends(get_db)): return db.é.find_one()
-'''
+"""
 
 KINDS: dict[type[ast.AST], tuple[type[libcst.CSTNode], ...]] = {
     ast.Call: (libcst.Call,),

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from flake8_mongo_threads import engine  # noqa: E402
+from flake8_mongo_threads.config import Config  # noqa: E402
 from flake8_mongo_threads.plugin import Plugin  # noqa: E402
 from flake8_mongo_threads.source import DecodeError, decode, split_lines  # noqa: E402
 
@@ -100,7 +101,7 @@ def measure(path: Path, tries: int) -> Measured | None:
     start = time.process_time()
     findings = len(check())
     first = time.process_time() - start
-    return Measured(path, parse, first, least(check, tries), len(lines), findings, engine.gate(tree, lines, str(path)))
+    return Measured(path, parse, first, least(check, tries), len(lines), findings, engine.gate(lines, str(path), Config()))
 
 
 def percentile(values: list[float], share: float) -> float:

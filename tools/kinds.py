@@ -22,8 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from flake8_mongo_threads.config import Config
 from flake8_mongo_threads.driver import kinds
 from flake8_mongo_threads.engine import build
-from flake8_mongo_threads.semantics.module import Module
-from flake8_mongo_threads.semantics.values import NOTHING, OPEN, UNKNOWN, External, Instance, Values
+from flake8_mongo_threads.semantics.explanation import reason, receiver_kind, shape
 from flake8_mongo_threads.source import DecodeError, Source, decode
 
 UNIQUE = frozenset(
@@ -66,82 +65,11 @@ def sites(path: pathlib.Path, names: frozenset[str]) -> list[Site]:
         func = call.func
         if not isinstance(func, ast.Attribute) or func.attr not in names:
             continue
-        values = module.values(func.value)
-        driver = module.inference.agreed(values)
         span = module.source.name_span(call)
-        kind = f"{driver.flavour} {driver.family}" if driver is not None else "-" if _other(values) else ""
+        kind = receiver_kind(module, func.value)
         why = "" if kind else reason(module, func.value)
         found.append(Site(str(path), span.line, span.col + 1, func.attr, shape(module, func.value), kind, why))
     return found
-
-
-def _other(values: Values) -> bool:
-    known = [v for v in values if v is not NOTHING]
-    return bool(known) and all(isinstance(v, (External, Instance)) for v in known)
-
-
-def shape(module: Module, node: ast.expr) -> str:
-    """What the receiver looks like, by its innermost name."""
-    base: ast.AST = node
-    while isinstance(base, (ast.Attribute, ast.Subscript, ast.Call, ast.Await)):
-        base = base.func if isinstance(base, ast.Call) else base.value
-    if not isinstance(base, ast.Name):
-        return "expression"
-    if base.id in ("self", "cls"):
-        return "self"
-    scope = module.index.scope(base)
-    while scope is not None:
-        for binding in scope.bindings.get(base.id, ()):
-            if binding.how == "import":
-                return "import"
-            if binding.how == "param":
-                return "parameter"
-            return "global" if scope.kind == "module" else "local"
-        if scope.parent is None:
-            break
-        scope = scope.parent
-    return "undefined"
-
-
-def reason(module: Module, node: ast.AST, depth: int = 0) -> str:
-    """The innermost step at which a receiver becomes unknown."""
-    if depth > 12:
-        return "too deep"
-    values = module.values(node)
-    if all(v is OPEN for v in values):
-        return "open parameter"
-    if isinstance(node, ast.Attribute):
-        inner = module.values(node.value)
-        if UNKNOWN in inner or all(v is OPEN for v in inner):
-            return reason(module, node.value, depth + 1)
-        base = type(inner[0]).__name__ if inner else "nothing"
-        return f"attribute of {base}"
-    if isinstance(node, ast.Subscript):
-        inner = module.values(node.value)
-        return reason(module, node.value, depth + 1) if UNKNOWN in inner else f"item of {type(inner[0]).__name__}"
-    if isinstance(node, ast.Call):
-        inner = module.values(node.func)
-        return reason(module, node.func, depth + 1) if UNKNOWN in inner else f"result of {type(inner[0]).__name__}"
-    if isinstance(node, ast.Await):
-        return reason(module, node.value, depth + 1)
-    if isinstance(node, ast.Name):
-        scope = module.index.scope(node)
-        while scope is not None:
-            bindings = scope.bindings.get(node.id)
-            if bindings:
-                binding = bindings[-1]
-                if (
-                    binding.how in ("assign", "ann", "with", "for")
-                    and isinstance(binding.value, ast.AST)
-                    and UNKNOWN in module.values(binding.value)
-                ):
-                    return f"{binding.how}: {reason(module, binding.value, depth + 1)}"
-                return f"name bound by {binding.how}"
-            if scope.parent is None:
-                break
-            scope = scope.parent
-        return "name not bound"
-    return f"{type(node).__name__} expression"
 
 
 def collect(paths: list[str], names: frozenset[str]) -> list[Site]:

@@ -29,10 +29,10 @@ class Block(NamedTuple):
 
 
 PYTHON = frozenset(
-    ("python", "py", "python3", "py3", "python2", "py2", "ipython", "ipython3", "ipy", "pycon", "pycon3", "doctest", "testcode", "pyodide", "python-console")
+    ("python", "py", "python3", "py3", "python2", "py2", "ipython", "ipython3", "ipy", "pycon", "pycon3", "doctest", "testcode", "pyodide")
 )  # fmt: skip
 """Names of languages, in fences and directives, that mean Python."""
-_BARE_DIRECTIVES = frozenset(("testcode", "testsetup", "testcleanup", "doctest", "ipython", "jupyter-execute", "plot", "exec-python", "code-cell"))
+_BARE_DIRECTIVES = frozenset(("testcode", "testsetup", "testcleanup", "doctest", "ipython", "jupyter-execute", "plot", "code-cell"))
 """Directives whose content is Python whatever their argument says."""
 _CODE_DIRECTIVES = frozenset(("code-block", "code", "sourcecode", "highlight"))
 

@@ -162,47 +162,69 @@ class Page:
 
     def rewritten(self, program: Program, text: str) -> str:
         """The page's text with a program of it changed to ``text``. Raises RewriteError."""
+        if text == program.text:
+            return self.text
         runs = _runs(program, split_lines(text))
         out: list[str] = []
         last = 0
         for part, new in zip(program.parts, runs, strict=True):
             out.extend(self.lines[last : part.lines.start - 1])
-            out.extend(self._written(program, part, new, text))
+            out.extend(self._written(program, part, new))
             last = part.lines.stop - 1
         out.extend(self.lines[last:])
         return "".join(out)
 
-    def _written(self, program: Program, part: Part, new: Sequence[str], text: str) -> list[str]:
+    def _written(self, program: Program, part: Part, new: Sequence[str]) -> list[str]:
         """The page's lines of one part, given the program's new ones."""
         old = [program.lines[number - 1] for number in part.lines]
+        if old == list(new):
+            return self.lines[part.lines.start - 1 : part.lines.stop - 1]
         rows = [part.block.rows[number] for number in part.lines]
         ending = next((line[len(line.rstrip("\r\n")) :] for line in old if line.endswith(("\n", "\r"))), "\n")
         common = _common_prefix(rows)
-        out: list[tuple[str | None, str, str]] = []  # prefix (None: to be chosen), code, ending
+        out: list[_Written] = []
         for tag, a, b, c, d in difflib.SequenceMatcher(None, old, list(new), autojunk=False).get_opcodes():
             if tag == "equal":
                 for number in part.lines[a:b]:
-                    line = self.lines[number - 1]
+                    whole = self.lines[number - 1]
                     row = part.block.rows[number]
-                    out.append((row.prefix, row.code, line[len(line.rstrip("\r\n")) :]))
+                    bare = BODY in program.lines[number - 1]
+                    out.append(_Written(row.prefix, row.code, whole[len(whole.rstrip("\r\n")) :], bare))
             else:
-                for line in new[c:d]:
-                    body = line.rstrip("\r\n")
-                    out.append((None, body.replace(f" {BODY}", ""), line[len(body) :] or ending))
-        if any(MARK in code and prefix is None for prefix, code, _ in out):
+                for text in new[c:d]:
+                    body = text.rstrip("\r\n")
+                    out.append(_Written(None, body.replace(f" {BODY}", ""), text[len(body) :] or ending, BODY in body))
+        if any(MARK in line.code and line.prefix is None for line in out):
             raise RewriteError("a line that is not valid Python would have to change")
-        if any(BODY in line for line in new):
-            out = _with_bodies(out)
+        out = _with_bodies(out)
         if not part.block.prompts:
-            return [(common if prefix is None else prefix) + code + end if code else (prefix or "").rstrip() + end for prefix, code, end in out]
-        begins = _statement_starts([code for _, code, _ in out])
+            return [line.with_prefix(common) for line in out]
+        begins = _statement_starts([line.code for line in out])
         indent = common[: len(common) - len(common.lstrip())]
         typed = []
-        for number, (prefix, code, end) in enumerate(out, 1):
-            if prefix is None or not code:
-                prefix = indent + (">>> " if number in begins else "... ")
-            typed.append((prefix + code).rstrip() + end)
+        for number, line in enumerate(out, 1):
+            begun = line.prefix is not None and not line.prefix.lstrip().startswith("...")
+            if line.prefix is None or (line.code and begun != (number in begins)):
+                line = line._replace(prefix=indent + (">>> " if number in begins else "... "))
+            typed.append(((line.prefix or "") + line.code).rstrip() + line.ending)
         return typed
+
+
+class _Written(NamedTuple):
+    """A line to be written to a page."""
+
+    prefix: str | None
+    """What stands before the code; None for a line that is new."""
+    code: str
+    ending: str
+    bare: bool = False
+    """Whether it is a header without a body."""
+
+    def with_prefix(self, common: str) -> str:
+        """The whole line; a new one begins as the others do, a blank one has no white space at its end."""
+        if not self.code:
+            return (common.rstrip() if self.prefix is None else self.prefix) + self.ending
+        return (common if self.prefix is None else self.prefix) + self.code + self.ending
 
 
 def _runs(program: Program, new: Sequence[str]) -> list[list[str]]:
@@ -273,30 +295,21 @@ def _common_prefix(rows: Iterable[Row]) -> str:
     return next((row.prefix for row in rows if row.code.strip()), "")
 
 
-def _with_bodies(lines: "list[tuple[str | None, str, str]]") -> "list[tuple[str | None, str, str]]":
+def _with_bodies(lines: Sequence[_Written]) -> list[_Written]:
     """Lines in which each header without a body has ``pass`` behind its comments: what a fix has been at is valid Python."""
     out = list(lines)
-    for _ in range(len(lines)):
-        try:
-            parse("\n".join(code for _, code, _ in out))
-        except SyntaxError as error:
-            header = re.search(r"^expected an indented block after .*on line (\d+)$", error.msg or "")
-            if not header:
-                return out
-            start = int(header[1])
-            indent = len(out[start - 1][1]) - len(out[start - 1][1].lstrip())
-            at, margin = start, " " * (indent + 4)
-            for index in range(start, len(out)):
-                code = out[index][1]
-                if not code.strip():
-                    continue
-                width = len(code) - len(code.lstrip())
-                if not code.lstrip().startswith("#") or width <= indent:
-                    break
-                at, margin = index + 1, code[:width]
-            out.insert(at, (None, f"{margin}pass", out[at - 1][2] or "\n"))
-        else:
-            break
+    for start in [index for index, line in enumerate(lines) if line.bare][::-1]:
+        indent = len(out[start].code) - len(out[start].code.lstrip())
+        at, margin = start + 1, " " * (indent + 4)
+        for index in range(start + 1, len(out)):
+            code = out[index].code
+            if not code.strip():
+                continue
+            width = len(code) - len(code.lstrip())
+            if not code.lstrip().startswith("#") or width <= indent:
+                break
+            at, margin = index + 1, code[:width]
+        out.insert(at, _Written(None, f"{margin}pass", out[at - 1].ending or "\n"))
     return out
 
 

@@ -58,7 +58,11 @@ def read(lines: Sequence[str]) -> Reading | SyntaxError:
 
 def _without_ellipsis(line: str) -> str:
     """``[1, 2, …]`` without the ellipsis, as many characters long."""
-    return _LEFT_OUT.sub(lambda match: match["before"] + " " * (len(match[0]) - len(match["before"]) - len(match["after"])) + match["after"], line)
+
+    def blank(match: "re.Match[str]") -> str:
+        return match["before"] + " " * (len(match[0]) - len(match["before"]) - len(match["after"])) + match["after"]
+
+    return _LEFT_OUT.sub(blank, line)
 
 
 def _blank_dots(work: list[str]) -> None:
@@ -86,6 +90,9 @@ def _repair(work: list[str], error: SyntaxError, removed: set[int]) -> bool:
         if line[column : column + 1] == "…":
             work[at] = f"{line[:column]}_{line[column + 1 :]}"
             return True
+    if message.startswith("expected 'except'"):
+        while at > 0 and not re.match(r"\s*try\s*:", work[at]):
+            at -= 1
     alone = not message.endswith("was never closed") and not isinstance(error, IndentationError) and "block" not in message
     if alone and at not in removed:
         work[at] = work[at][: len(work[at]) - len(work[at].lstrip())] + f'"{MARK}{at}"'
@@ -96,7 +103,7 @@ def _repair(work: list[str], error: SyntaxError, removed: set[int]) -> bool:
 
 def _fill_body(work: list[str], first: int, error_at: int) -> bool:
     """Give the compound statement whose header begins in line ``first`` a body, at the end of its header."""
-    for index in range(min(error_at, len(work) - 1), first - 1, -1):
+    for index in range(first, min(error_at, len(work) - 1) + 1):
         match = re.match(r"^(?P<code>.*:)(?P<rest>\s*(?:#.*)?)$", work[index])
         if match and not work[index].lstrip().startswith("#"):
             work[index] = f"{match['code']} {BODY}{match['rest']}"
@@ -133,9 +140,10 @@ WELL_KNOWN = {
     "Queue": "queue",
     "partial": "functools",
     **dict.fromkeys(
-        ("MongoClient", "AsyncMongoClient", "InsertOne", "UpdateOne", "UpdateMany", "ReplaceOne", "DeleteOne", "DeleteMany", "ReturnDocument", "ASCENDING", "DESCENDING"),
+        ("MongoClient", "AsyncMongoClient", "InsertOne", "UpdateOne", "UpdateMany", "ReplaceOne", "DeleteOne", "DeleteMany"),
         "pymongo",
     ),
+    **dict.fromkeys(("ReturnDocument", "ASCENDING", "DESCENDING"), "pymongo"),
     **dict.fromkeys(("AsyncIOMotorClient", "AsyncIOMotorGridFSBucket"), "motor.motor_asyncio"),
     "ObjectId": "bson.objectid",
     **dict.fromkeys(("asyncio", "threading", "multiprocessing", "pymongo", "gridfs", "time", "functools", "queue"), ""),

@@ -160,7 +160,9 @@ def _fix_document(path: str, data: bytes, selection: Selection, wish: Wish) -> t
     if outcome.text == text:
         return result, data
     new = outcome.text.encode("utf-8")
-    return result._replace(changed=True, before=text, after=outcome.text), codecs.BOM_UTF8 + new if data.startswith(codecs.BOM_UTF8) else new
+    if data.startswith(codecs.BOM_UTF8):
+        new = codecs.BOM_UTF8 + new
+    return result._replace(changed=True, before=text, after=outcome.text), new
 
 
 def _fix_programs(read: "Callable[[str], Page | Notebook]", path: str, text: str, selection: Selection, wish: Wish) -> "Outcome":

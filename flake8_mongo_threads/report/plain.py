@@ -11,4 +11,5 @@ def write(reports: Iterable[FileReport], out: TextIO) -> None:
     """Write the findings as they come; columns count from 1."""
     for report in reports:
         for finding in report.findings:
-            print(f"{report.path}:{report.place(finding.span.line, finding.span.col)}: {finding.code} {one_line(finding.message)}", file=out)
+            place = report.place(finding.span.line, finding.span.col)
+            print(f"{report.path}:{place}: {finding.code} {one_line(finding.message)}", file=out)

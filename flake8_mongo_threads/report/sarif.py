@@ -40,10 +40,11 @@ def write(reports: Iterable[FileReport], out: TextIO) -> None:
         marks = fingerprints(report)
         for number, (finding, mark) in enumerate(zip(report.findings, marks, strict=True)):
             if finding.code == INTERNAL_ERROR:
-                notifications.append({"level": "error", "message": {"text": one_line(finding.message)}, "locations": [texts.location(report.path, Span(1, 0, 1, 0))]})
+                place = texts.location(report.path, Span(1, 0, 1, 0))
+                notifications.append({"level": "error", "message": {"text": one_line(finding.message)}, "locations": [place]})
                 continue
             change = report.changes[number] if number < len(report.changes) else None
-            results.append(_result(report, finding, mark, index, change, texts))
+            results.append(_result(report.path, finding, mark, index[finding.code], change, texts))
     run = {
         "tool": {
             "driver": {
@@ -75,48 +76,36 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(report: FileReport, finding: Finding, mark: str, index: dict[str, int], change: Change | None, texts: "_Texts") -> dict[str, Any]:
+def _result(path: str, finding: Finding, mark: str, index: int, change: Change | None, texts: "_Texts") -> dict[str, Any]:
     result: dict[str, Any] = {
         "ruleId": finding.code,
-        "ruleIndex": index[finding.code],
+        "ruleIndex": index,
         "level": "warning",
         "message": {"text": one_line(finding.message)},
-        "locations": [texts.location(report.path, finding.span)],
+        "locations": [texts.location(path, finding.span)],
         "partialFingerprints": {FINGERPRINT: mark},
     }
     if finding.steps:
-        spans = [(step, Span(step.line, step.col, step.line, step.col)) for step in finding.steps]
-        result["codeFlows"] = [
-            {
-                "threadFlows": [
-                    {
-                        "locations": [
-                            {"location": {**texts.location(step.path, span), "message": {"text": one_line(step.text)}}} for step, span in spans
-                        ]
-                    }
-                ]
-            }
+        places = [
+            {**texts.location(step.path, Span(step.line, step.col, step.line, step.col)), "message": {"text": one_line(step.text)}}
+            for step in finding.steps
         ]
-        result["relatedLocations"] = [
-            {"id": number, **texts.location(step.path, span), "message": {"text": one_line(step.text)}} for number, (step, span) in enumerate(spans, 1)
-        ]
+        result["codeFlows"] = [{"threadFlows": [{"locations": [{"location": place} for place in places]}]}]
+        result["relatedLocations"] = [{"id": number, **place} for number, place in enumerate(places, 1)]
     if change is not None and change.replacements:
-        result["fixes"] = [_fix(report, change, texts)]
+        result["fixes"] = [_fix(path, change, texts)]
     return result
 
 
-def _fix(report: FileReport, change: Change, texts: "_Texts") -> dict[str, Any]:
+def _fix(path: str, change: Change, texts: "_Texts") -> dict[str, Any]:
     unsafe = change.applicability < Applicability.SAFE
+    replacements = [
+        {"deletedRegion": texts.region(path, item.span, in_file=True), "insertedContent": {"text": item.text}}
+        for item in change.replacements
+    ]
     return {
         "description": {"text": f"{change.title} (may change what the program does)" if unsafe else change.title},
-        "artifactChanges": [
-            {
-                "artifactLocation": artifact(report.path),
-                "replacements": [
-                    {"deletedRegion": texts.region(report.path, item.span, in_file=True), "insertedContent": {"text": item.text}} for item in change.replacements
-                ],
-            }
-        ],
+        "artifactChanges": [{"artifactLocation": artifact(path), "replacements": replacements}],
     }
 
 
@@ -174,4 +163,3 @@ class _Texts:
     def _column(lines: "list[str] | tuple[str, ...]", line: int, col: int) -> int:
         text = lines[line - 1][:col] if 0 < line <= len(lines) else ""
         return col + 1 + sum(ord(character) > 0xFFFF for character in text)
-

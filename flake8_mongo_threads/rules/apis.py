@@ -7,6 +7,8 @@ from flake8_mongo_threads.driver import api, renames
 from flake8_mongo_threads.edits import RenameImport, RenameKeyword, RenameName
 from flake8_mongo_threads.findings import Applicability, Fix
 from flake8_mongo_threads.rules.repair import anchor
+from flake8_mongo_threads.rules.thread_pool import executor_fix
+from flake8_mongo_threads.semantics.names import class_of
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -33,15 +35,27 @@ def cure(use: "NameUse") -> str:
     if replacement is not None and (replacement.text or replacement.arguments):
         if replacement.text:
             text = replacement.text
-            return text if text.startswith("nothing") else f"use {text}"
+            return text.removeprefix("nothing: ") if text.startswith("nothing") else f"use {text}"
         drop = replacement.arguments.partition(":")[0]
         return "drop it" if drop.startswith("drop") else "there is no replacement"
     if use.suggestion:
-        suggestion = use.suggestion
-        if use.what in ("member", "read") and not renames.is_path(suggestion):
-            return f"use {suggestion}"
-        return f"use {suggestion}"
-    return "remove it, or correct the name"
+        return f"use {use.suggestion}"
+    if use.what == "keyword":
+        return "leave it out, or correct the name"
+    home = _home_of_member(use) if use.what in ("member", "read") else ""
+    return f"'{use.shown.rpartition('.')[2]}' belongs to {home}" if home else "leave it out, or correct the name"
+
+
+def _home_of_member(use: "NameUse") -> str:
+    """The class of the user interface that has a member which this one lacks: ``find_one`` of a database belongs to Collection."""
+    flavours = {"Async": "async", "Agnostic": "motor", "Motor": "motor"}
+    flavour = next((flavour for prefix, flavour in flavours.items() if use.shown.startswith(prefix)), "sync")
+    flavour = "motor" if use.shown.startswith("AsyncIOMotor") else flavour
+    for family in ("collection", "database", "client", "cursor", "session", "gridfs-bucket"):
+        class_id = class_of(family, flavour)
+        if class_id and api.member(class_id, use.shown.rpartition(".")[2], use.target).status is api.Status.OK:
+            return class_id.rpartition(".")[2]
+    return ""
 
 
 def shown(use: "NameUse") -> str:
@@ -51,35 +65,48 @@ def shown(use: "NameUse") -> str:
 
 def rename(module: "Module", use: "NameUse") -> Fix | None:
     """The replacement as a fix, where one name takes the place of another and nothing else changes."""
+    if use.suggestion == "" and use.replacement is not None and "ThreadPoolExecutor" in use.replacement.advice:
+        return executor_fix(module, use.node) if use.shown.endswith(".ThreadPool") else None
     replacement = use.replacement
-    if replacement is not None and replacement.fix != renames.AUTO:
-        return None
-    if replacement is not None and (replacement.arguments or replacement.returns) and use.what != "keyword":
-        if not _same_call(use, replacement):
-            return None
-    new = replacement.new if replacement is not None else use.suggestion
-    if not new or (replacement is not None and not use.suggestion):
-        return None
-    if replacement is None and not _certain(use, new):
+    new = use.suggestion
+    if not new or (replacement.fix != renames.AUTO if replacement is not None else not _certain(use, new)):
         return None
     node = use.node
-    if use.what in ("member", "read") and isinstance(node, ast.Attribute):
-        name = new.rpartition(".")[2] if renames.is_path(new) else new
-        if name.isidentifier() and isinstance(module.index.parents.get(node), ast.Call) == (use.what == "member"):
-            return Fix(f"Write {name}", Applicability.SAFE, (RenameName(anchor(module, node), name),))
-        return None
-    if use.what == "keyword" and isinstance(node, ast.keyword) and replacement is not None and replacement.arguments == "keyword rename":
+    if isinstance(node, ast.Attribute) and use.what in ("member", "read", "name"):
+        return _renamed_attribute(module, use, node, new)
+    if isinstance(node, ast.keyword):
         call = module.index.parents.get(node)
-        if isinstance(call, ast.Call) and not any(each.arg == new for each in call.keywords):
-            return Fix(f"Write {new}=", Applicability.SAFE, (RenameKeyword(anchor(module, call), node.arg or "", new),))
-        return None
+        plain = replacement is None or replacement.arguments == "keyword rename"
+        if not plain or not isinstance(call, ast.Call) or any(each.arg == new for each in call.keywords):
+            return None
+        return Fix(f"Write {new}=", Applicability.SAFE, (RenameKeyword(anchor(module, call), node.arg or "", new),))
     return _imported(module, use, new)
 
 
-def _same_call(use: "NameUse", replacement: renames.Replacement) -> bool:
-    """Whether a replacement with remarks on its arguments still is a plain renaming of this call."""
-    del replacement
-    return use.what in ("name", "module")
+def _renamed_attribute(module: "Module", use: "NameUse", node: ast.Attribute, new: str) -> Fix | None:
+    parent, _, name = new.rpartition(".") if renames.is_path(new) else ("", "", new)
+    if not name.isidentifier():
+        return None
+    fix = Fix(f"Write {name}", Applicability.SAFE, (RenameName(anchor(module, node), name),))
+    if use.what == "name":
+        return fix if parent == use.shown.rpartition(".")[0] else None
+    call = module.index.parents.get(node)
+    called = isinstance(call, ast.Call) and call.func is node
+    class_id = use.answer.subject.rpartition(".")[0]
+    kind = api.member_kind(class_id, name, use.target)
+    if not called and use.what == "member" and kind == "method" and api.has_getattr(class_id):
+        return fix if use.replacement is None else None  # handed over to be called
+    if called != (kind in ("method", "coroutine")):
+        return None
+    if kind == "coroutine" and call not in module.index.awaited:
+        return None
+    if use.replacement is not None and (use.replacement.arguments or use.replacement.returns):
+        # What the remarks say concerns arguments; the name alone changes where there are none.
+        if not isinstance(call, ast.Call) or call.keywords or len(call.args) > (1 if name == "create_index" else 0):
+            return None
+        if any(isinstance(arg, ast.Starred) for arg in call.args):
+            return None
+    return fix
 
 
 def _certain(use: "NameUse", new: str) -> bool:

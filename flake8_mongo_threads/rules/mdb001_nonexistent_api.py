@@ -93,11 +93,12 @@ def check(module: "Module", use: NameUse) -> Iterator[Finding]:
     if use.problem != NONEXISTENT:
         return
     product = PRODUCTS[use.answer.dist]
+    since = " since 0.7" if use.answer.dist == "motor" else ""
     if use.what == "receiver":
         text = f"{shown(use)} is a method, it has no attribute '{use.node.attr}': {cure(use)}"  # type: ignore[attr-defined]
     elif use.what == "submodule":
         text = f"{shown(use)} is not there: {use.advice}: {cure(use)}"
     else:
         effect = f", {use.advice}" if use.advice else ""
-        text = f"{shown(use)} does not exist in any release of {product}{effect}: {cure(use)}"
+        text = f"{shown(use)} does not exist in any release of {product}{since}{effect}: {cure(use)}"
     yield RULE.finding(module, use.span, text, fix=rename(module, use), cause=use.cause)

@@ -22,7 +22,17 @@ RULE = Rule(
     ),
     examples=(
         Example(
-            title="With a requirement of pymongo>=3.12 in the project",
+            title="In a project that allows pymongo>=3.12",
+            bad=(
+                "# options: pymongo=>=3.12,<5\n"
+                "from pymongo import MongoClient\n"
+                "\n"
+                "events = MongoClient().app.events\n"
+                "\n"
+                "\n"
+                "def drain(query):\n"
+                "    return events.find(query).to_list()  # expect: MDB003\n"
+            ),
             good=(
                 "from pymongo import MongoClient\n"
                 "\n"

@@ -40,6 +40,8 @@ RULE = Rule(
     ),
 )
 
+_BROKEN_WITH = ("3.6", "4.9")
+"""Motor before the first uses internals that PyMongo lacks from the second on, whatever its requirement says."""
 _DATES = "end of life May 14th, 2026, critical fixes until May 14th, 2027"
 
 
@@ -67,11 +69,14 @@ def _clash(module: "Module") -> str:
     target = targets.target_for(module.location, module.project.config)
     if not {"motor", "pymongo"} <= target.known:
         return ""
-    allowed = 0
+    recent = api.since("pymongo", _BROKEN_WITH[1])
+    modern = api.since("motor", _BROKEN_WITH[0])
     for index, specifier in enumerate(api.pymongo_of_motor()):
         if target.motor >> index & 1:
-            allowed |= targets.specifier_mask("pymongo", specifier)[0]
-    if allowed & target.pymongo:
-        return ""
+            allowed = targets.specifier_mask("pymongo", specifier)[0]
+            if not modern >> index & 1:
+                allowed &= ~recent
+            if allowed & target.pymongo:
+                return ""
     motor, pymongo = api.ranges("motor", target.motor), api.ranges("pymongo", target.pymongo)
     return f"Motor {motor} cannot be used with PyMongo {pymongo}"

@@ -69,7 +69,9 @@ RULE = Rule(
 def check(module: "Module", test: TruthTest) -> Iterator[Finding]:
     """Report the expression whose truth is asked for."""
     name = {"database": "Database", "collection": "Collection"}[test.driver.family]
-    text = f"truth value of the {name} '{text_of(test.node, 40)}' raises NotImplementedError since {test.release}: compare with None"
+    text = (
+        f"truth value of the {name} '{text_of(test.node, 40)}' raises NotImplementedError since {test.release}: compare with None instead"
+    )
     yield RULE.finding(module, module.source.name_span(test.node), text, test.steps, _fix(module, test), cause=test.cause)
 
 

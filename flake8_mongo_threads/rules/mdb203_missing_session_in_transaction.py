@@ -77,7 +77,11 @@ def check(module: "Module", fact: Outside) -> Iterator[Finding]:
     region = fact.piece.region
     line = getattr(region.node, "lineno", 1)
     through = f"'{fact.name}' ({fact.where})" if fact.where else f"'{fact.name}'"
-    what = f"the transaction that with_transaction runs at line {line}" if region.how == "callback" else f"the transaction begun at line {line}"
+    what = (
+        f"the transaction that with_transaction runs at line {line}"
+        if region.how == "callback"
+        else f"the transaction begun at line {line}"
+    )
     fix = None
     if fact.call is not None and fact.variable:
         fix = Fix(f"Pass session={fact.variable}", Applicability.UNSAFE, (SetKeyword(anchor(module, fact.call), "session", fact.variable),))

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flake8_mongo_threads.semantics.facts import Operation, operations_in
 from flake8_mongo_threads.semantics.lifecycle import builds_in, conditional, stored_in
+from flake8_mongo_threads.semantics.places import exact
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, WITHS, argument, constant, keyword, last_name, names_in, walk
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, WITHS, argument, constant, keyword, last_name, path_key, walk
 from flake8_mongo_threads.semantics.values import Driver, External, Function, Instance, Manager, known
 
 if TYPE_CHECKING:
@@ -28,6 +29,16 @@ class Closed(NamedTuple):
     receiver: ast.expr | None
     """The expression that names it, in the function that closes it."""
     node: ast.AST
+    module: "Module"
+    """Where the receiver and the node stand."""
+
+    def path_from_self(self) -> str:
+        """``.session`` when a method closes ``self.session``; empty when it closes something else."""
+        if self.receiver is None:
+            return ""
+        params = self.module.index.scope(self.receiver).function.params
+        base = ("local", id(params[0]), "") if params else None
+        return next((path for at, path in exact(self.module, self.receiver) if at == base), "")
 
 
 def closes(module: "Module", operation: Operation) -> Closed | None:
@@ -37,10 +48,10 @@ def closes(module: "Module", operation: Operation) -> Closed | None:
         return None
     if operation.coroutine and not operation.awaited:
         return None
-    return Closed(owner.family, owner, operation.call.func.value, operation.call)
+    return Closed(owner.family, owner, operation.call.func.value, operation.call, module)
 
 
-def unique(module: "Module", driver: Driver, scope: Scope) -> bool:
+def unique(driver: Driver, scope: Scope) -> bool:
     """Whether the place that made an object tells it from every other one while a function runs.
 
     Not so for what a factory gives, or an attribute of one of several instances.
@@ -72,13 +83,13 @@ def closed_by_item(module: "Module", expression: ast.expr) -> list[Closed]:
     for value in module.values(expression):
         if isinstance(value, Driver):
             if value.family in _ENDS:
-                found.append(Closed(value.family, value, expression, expression))
+                found.append(Closed(value.family, value, expression, expression, module))
             elif value.family == "bind" and isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute):
                 # bind() ends the session when its block is left, unless told otherwise
                 given = keyword(expression, "end_session") or argument(expression, 0)
                 session = value.root("session")
                 if session is not None and (given is None or constant(given) is True):
-                    found.append(Closed("session", session, expression.func.value, expression))
+                    found.append(Closed("session", session, expression.func.value, expression, module))
         elif isinstance(value, Manager) and value.call is not None and isinstance(value.call.node, ast.Call):
             found.extend(_closed_by_manager(value, value.call.module, value.call.node))
         elif isinstance(value, Instance):
@@ -96,7 +107,7 @@ def _closed_by_manager(manager: Manager, module: "Module", call: ast.Call) -> li
     for callee in module.values(call.func):
         if isinstance(callee, External) and callee.path in _MANAGERS:
             given = argument(call, 0)
-            found.extend(Closed(v.family, v, given, call) for v in manager.values if isinstance(v, Driver) and v.family in _ENDS)
+            found.extend(Closed(v.family, v, given, call, module) for v in manager.values if isinstance(v, Driver) and v.family in _ENDS)
         elif isinstance(callee, Function):
             found.extend(ends(callee))
     return found
@@ -123,51 +134,60 @@ def _ends(module: "Module", scope: Scope, depth: int) -> list[Closed]:
         if edge.how == "call":
             edges.setdefault(module.index.statement(edge.node), []).append(edge.target)
     found: list[Closed] = []
-    excluded: set[str] = set()
-    pending: list[ast.stmt] = list(reversed(getattr(scope.node, "body", [])))
+    pending: list[tuple[ast.stmt, tuple[ast.expr, ...]]] = [(s, ()) for s in reversed(getattr(scope.node, "body", []))]
+    passed: tuple[ast.expr, ...] = ()
     for _ in range(200):
         if not pending:
             break
-        statement = pending.pop()
+        statement, tests = pending.pop()
         if isinstance(statement, (ast.Expr, ast.Assign, ast.Return)):
             for operation in operations.get(statement, ()):
                 closed = closes(module, operation)
-                if closed is not None and not (names_in(closed.receiver) if closed.receiver is not None else set()) & excluded:
+                if closed is not None and all(concerns(test, closed.receiver) for test in (*tests, *passed)):
                     found.append(closed)
-            for target in edges.get(statement, ()):
-                if isinstance(statement, ast.Expr) and target.scope is not scope:
-                    found.extend(c for c in ends(target, depth + 1) if target.scope.cls is scope.cls or unique(target.module, c.driver, target.scope))
+            if isinstance(statement, ast.Expr) and not tests and not passed:
+                for target in edges.get(statement, ()):
+                    if target.scope is not scope:
+                        inner = ends(target, depth + 1)
+                        found.extend(c for c in inner if target.scope.cls is scope.cls or unique(c.driver, target.scope))
             if isinstance(statement, ast.Return):
                 break
         elif isinstance(statement, WITHS):
-            for item in statement.items:
-                found.extend(closed_by_item(module, item.context_expr))
-            pending.extend(reversed(statement.body))
+            if not tests and not passed:
+                for item in statement.items:
+                    found.extend(closed_by_item(module, item.context_expr))
+            pending.extend((s, tests) for s in reversed(statement.body))
         elif isinstance(statement, TRIES):
-            pending.extend(reversed(statement.finalbody))  # type: ignore[attr-defined]
-            pending.extend(reversed(statement.body))  # type: ignore[attr-defined]
+            pending.extend((s, tests) for s in reversed(statement.finalbody))  # type: ignore[attr-defined]
+            pending.extend((s, tests) for s in reversed(statement.body))  # type: ignore[attr-defined]
         elif isinstance(statement, ast.If):
-            if guards_only(statement.test) and not statement.orelse:
-                pending.extend(reversed(statement.body))
-            elif any(isinstance(n, ast.Return) for n in walk(statement)) and not guards_only(statement.test):
+            if any(isinstance(n, (ast.Return, ast.Raise)) for n in walk(statement)):
                 # another path may leave before what follows
-                break
+                passed = (*passed, statement.test)
+            if not statement.orelse:
+                pending.extend((s, (*tests, statement.test)) for s in reversed(statement.body))
     return found
 
 
-def guards_only(test: ast.expr) -> bool:
-    """Whether a test only asks if something is there: ``client``, ``client is not None``, ``self.client is None``."""
+def asked_for(test: ast.expr) -> str:
+    """The place whose presence is all that a test asks for: ``client`` of ``client is not None``, ``self.client`` of
+    ``not self.client``; empty for any other test."""
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         test = test.operand
     if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], (ast.Is, ast.IsNot)):
         if not (isinstance(test.comparators[0], ast.Constant) and test.comparators[0].value is None):
-            return False
+            return ""
         test = test.left
     if isinstance(test, ast.Call) and last_name(test.func) == "hasattr" and test.args:
         test = test.args[0]
-    while isinstance(test, ast.Attribute):
-        test = test.value
-    return isinstance(test, ast.Name)
+    return path_key(test)
+
+
+def concerns(test: ast.expr, receiver: ast.expr | None) -> bool:
+    """Whether a test only asks if what is closed, or what holds it, is there: ``if client: client.close()``."""
+    asked = asked_for(test)
+    key = path_key(receiver) if receiver is not None else ""
+    return bool(asked) and (key == asked or key.startswith(asked + "."))
 
 
 def opened_by(function: Function, depth: int = 0) -> frozenset[int]:
@@ -237,5 +257,5 @@ def stack_entry(module: "Module", call: ast.Call) -> tuple[ast.expr, list[Closed
     if isinstance(given, ast.Attribute):
         drivers = [v for v in module.values(given.value) if isinstance(v, Driver)]
         if drivers and all(_ENDS.get(d.family) == given.attr for d in drivers):
-            return func.value, [Closed(drivers[0].family, drivers[0], given.value, call)]
+            return func.value, [Closed(drivers[0].family, drivers[0], given.value, call, module)]
     return None

@@ -704,7 +704,9 @@ def _coroutines_of(module: "Module", name: ast.Name) -> list[ast.AST]:
     found: list[ast.AST] = []
     for value in module.values(name):
         if isinstance(value, Sequence):
-            found.extend(e.expression for e in value.elements[:12] if e.module is module and isinstance(e.expression, (ast.Call, ast.Starred)))
+            found.extend(
+                e.expression for e in value.elements[:12] if e.module is module and isinstance(e.expression, (ast.Call, ast.Starred))
+            )
         elif isinstance(value, Awaitable) and value.how == "coroutine" and value.call is not None and value.call.module is module:
             found.append(value.call.node)
     return found

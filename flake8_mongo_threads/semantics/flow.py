@@ -1,24 +1,44 @@
 """Typestate: which clients and sessions are closed at each operation of a function.
 
-A structured interpretation of the statements of one function, only where something is closed. States join at branches; a
-report needs *must be closed* on every path. What ends a ``with`` block is closed after it, and a lazy cursor, database or
-collection that is returned out of the block is closed when its receiver gets it.
+A structured interpretation of the statements of one function, only where something is closed. States join where paths
+meet; a report needs *closed on every path* that leads to the use. What ends a ``with`` block is closed after it, and a
+lazy cursor, database or collection that is returned out of the block is closed when its receiver gets it.
+
+A state maps keys to how things are. A key is a place (``("place", base, path)``), the site that made an object, or
+``("via", base, site)``: an object that is reached through the object at a base.
 """
 
 import ast
 from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.closers import (
+    STACKS,
+    Closed,
+    closed_by_item,
+    closes,
+    concerns,
+    ends,
+    opened_by,
+    stack_entry,
+    unique,
+    used_by,
+)
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation
+from flake8_mongo_threads.semantics.guards import expects_failure
 from flake8_mongo_threads.semantics.inference import CURSORS
-from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, LOOPS, TRIES, WITHS, argument, constant, keyword, walk
-from flake8_mongo_threads.semantics.values import Driver, External, Generator, Manager
+from flake8_mongo_threads.semantics.places import Place, binding_base, exact, origins
+from flake8_mongo_threads.semantics.scopes import Binding, Scope
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, LOOPS, TRIES, WITHS, keyword, last_name, walk
+from flake8_mongo_threads.semantics.values import NOTHING, Const, Driver, External, Function, Generator, Method
 
 if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.calls import Edge
     from flake8_mongo_threads.semantics.module import Module
 
 MAX_STATEMENTS = 400
+MAX_STEPS = 4000
+"""Statements interpreted, those of loops twice a nesting."""
 MAX_NESTING = 40
 
 OPEN = 0
@@ -26,9 +46,14 @@ CLOSED = 1
 MAYBE = 2
 
 _LAZY = CURSORS | {"database", "collection"}
+_TRANSACTION = frozenset(("start_transaction", "commit_transaction", "abort_transaction", "with_transaction"))
+_LAZY_CALLS = frozenset(("builtins.map", "builtins.filter", "builtins.zip", "builtins.enumerate", "builtins.iter", "builtins.reversed"))
+"""Callables that read their arguments only when their result is iterated; those of itertools as well."""
+_FAMILIES = ("session", "client")
 
-State = dict[object, tuple[int, ast.AST]]
-"""Key of a client or session → how it is, and the place that closed it."""
+Key = tuple[object, ...]
+State = dict[Key, tuple[int, ast.AST, str]]
+"""Key → how it is, the place that closed it, and whether it is a client or a session."""
 
 
 class UseAfterClose:
@@ -37,7 +62,7 @@ class UseAfterClose:
     ``family`` is client or session; ``escapes`` whether it is a return out of the block that closes.
     """
 
-    __slots__ = ("closed_at", "escapes", "family", "name", "node", "owner", "scope", "span", "steps", "value")
+    __slots__ = ("again", "closed_at", "escapes", "family", "made_here", "name", "node", "owner", "scope", "span", "steps", "value")
 
     def __init__(
         self,
@@ -48,7 +73,8 @@ class UseAfterClose:
         owner: Driver,
         name: str,
         closed_at: ast.AST,
-        escapes: bool,
+        *,
+        escapes: bool = False,
         value: ast.expr | None = None,
     ) -> None:
         self.node = node
@@ -57,19 +83,34 @@ class UseAfterClose:
         self.owner = owner
         """The object that is used, or returned."""
         self.name = name
+        """What uses it; empty for a return."""
         self.closed_at = closed_at
         self.escapes = escapes
         self.value = value
         """The returned expression, when it is a return."""
+        self.made_here = _made_here(module, owner, family, closed_at)
+        """Whether the block that closes also makes what it closes."""
         self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else _statement_span(module, node)
-        self.steps: tuple[Step, ...] = (module.step(closed_at, f"the {family} is closed here"), module.step(node, "it is used afterwards"))
+        at, line = getattr(closed_at, "lineno", 1), getattr(node, "lineno", 1)
+        self.again = not escapes and at >= line and closed_at is not node and not isinstance(closed_at, WITHS)
+        """Whether the close stands behind the use, in a loop around both."""
+        told = "it is used by the next iteration" if self.again else "it is used afterwards"
+        steps = (module.step(closed_at, f"the {family} is closed here"), module.step(node, told))
+        self.steps: tuple[Step, ...] = steps
+
+
+def _made_here(module: "Module", owner: Driver, family: str, closed_at: ast.AST) -> bool:
+    root = owner.root(family)
+    site = root.site if root is not None else None
+    if site is None or site.module is not module or not isinstance(closed_at, WITHS):
+        return False
+    return any(site.node is part for item in closed_at.items for part in walk(item.context_expr))
 
 
 def _statement_span(module: "Module", node: ast.AST) -> Span:
     line: int = getattr(node, "lineno", 1)
     col = module.source.char_col(line, getattr(node, "col_offset", 0))
-    width = {ast.Return: 6, ast.Yield: 5}.get(type(node), 1)
-    return Span(line, col, line, col + width)
+    return Span(line, col, line, col + (6 if isinstance(node, ast.Return) else 1))
 
 
 def uses_after_close(module: "Module") -> list[UseAfterClose]:
@@ -78,75 +119,85 @@ def uses_after_close(module: "Module") -> list[UseAfterClose]:
     operations: dict[Scope, list[Operation]] = {}
     for operation in module.facts(Operation):
         operations.setdefault(operation.scope.function, []).append(operation)
-    withs: dict[Scope, list[ast.AST]] = {}
+    withs: dict[Scope, list[ast.With | ast.AsyncWith]] = {}
     for node, scope in module.index.withs:
         withs.setdefault(scope.function, []).append(node)
-    for scope in {*operations, *withs}:
-        own = operations.get(scope, [])
-        closes = any(o.name in ("close", "end_session") for o in own)
-        if scope.kind not in ("function", "module") or not (
-            closes or any(_closes_something(module, node) for node in withs.get(scope, ()))
-        ):
+    edges = module.calls.edges
+    for scope in {*operations, *withs, *edges}:
+        if scope.kind not in ("function", "module"):
             continue
-        found.extend(_Walker(module, scope, own).run())
+        own = operations.get(scope, [])
+        if (
+            any(o.name in ("close", "end_session") for o in own)
+            or any(_closes_something(module, node) for node in withs.get(scope, ()))
+            or any(ends(edge.target) for edge in edges.get(scope, ()) if edge.how == "call")
+        ):
+            found.extend(_Walker(module, scope, own, edges.get(scope, [])).run())
     found.sort(key=lambda f: (f.span.line, f.span.col))
     return found
 
 
-def _closes_something(module: "Module", node: ast.AST) -> bool:
-    return any(closing(module, item.context_expr) for item in getattr(node, "items", ()))
-
-
-def closing(module: "Module", expression: ast.expr) -> list[Driver]:
-    """The clients and sessions that leaving a ``with`` item closes."""
-    found: list[Driver] = []
-    for value in module.values(expression):
-        if isinstance(value, Driver) and value.family in ("client", "session"):
-            found.append(value)
-        elif isinstance(value, Driver) and value.family == "bind":
-            # the session that bind() ends when its block is left, unless told otherwise
-            if isinstance(expression, ast.Call):
-                given = keyword(expression, "end_session") or argument(expression, 0)
-                session = value.root("session")
-                if session is not None and (given is None or constant(given) is True):
-                    found.append(session)
-        elif (
-            isinstance(value, Manager)
-            and value.call is not None
-            and isinstance(value.call.node, ast.Call)
-            and _is_closing(module, value.call.node)
+def _closes_something(module: "Module", node: ast.With | ast.AsyncWith) -> bool:
+    for item in node.items:
+        if closed_by_item(module, item.context_expr) or any(
+            isinstance(v, External) and v.path in STACKS for v in module.values(item.context_expr)
         ):
-            found.extend(v for v in value.values if isinstance(v, Driver) and v.family in ("client", "session"))
-    return found
+            return True
+    return False
 
 
-def _is_closing(module: "Module", call: ast.Call) -> bool:
-    return any(isinstance(v, External) and v.path in ("contextlib.closing", "contextlib.aclosing") for v in module.values(call.func))
-
-
-class _TooMuchError(Exception):
+class _TooMuch(Exception):  # noqa: N818 - it ends a search, it is no error
     """The function is larger than the interpretation is meant for."""
 
 
+class _Block:
+    """A ``with`` or ``try … finally`` around the current statement: what it will close, and its stack variable."""
+
+    __slots__ = ("closed", "node", "stack")
+
+    def __init__(self, node: ast.AST, closed: State, stack: list[Place]) -> None:
+        self.node = node
+        self.closed = closed
+        self.stack = stack
+
+
 class _Walker:
-    def __init__(self, module: "Module", scope: Scope, operations: list[Operation]) -> None:
+    def __init__(self, module: "Module", scope: Scope, operations: list[Operation], edges: "list[Edge]") -> None:
         self.module = module
         self.scope = scope
         self.found: list[UseAfterClose] = []
-        self.reported: set[tuple[int, object]] = set()
-        self.count = 0
+        self.reported: set[tuple[int, str]] = set()
         self.depth = 0
+        self.steps = 0
+        self.blocks: list[_Block] = []
+        self.breaks: list[list[State]] = []
+        self.continues: list[list[State]] = []
+        self.attempts: list[State | None] = []
+        """For each ``try`` around the current statement, the join of the states its handlers can start from."""
         self.by_statement: dict[ast.AST, list[Operation]] = {}
+        statement = module.index.statement
         for operation in operations:
-            self.by_statement.setdefault(module.index.statement(operation.node), []).append(operation)
-        self.closing_later: list[tuple[set[object], ast.AST, list[Driver]]] = []
-        """What the blocks around the current statement will close when they are left."""
+            self.by_statement.setdefault(statement(operation.node), []).append(operation)
+        self.edges: dict[ast.AST, list[Edge]] = {}
+        for edge in edges:
+            self.edges.setdefault(statement(edge.node), []).append(edge)
+        self.calls: dict[ast.AST, list[ast.Call]] = {}
+        for call in module.index.calls:
+            if module.index.scope_of_node[call].function is scope:
+                self.calls.setdefault(statement(call), []).append(call)
+        self.bindings: dict[ast.AST, list[Binding]] = {}
+        for bindings in scope.bindings.values():
+            for binding in bindings:
+                if binding.how not in ("param", "def", "class", "import"):
+                    self.bindings.setdefault(statement(binding.node), []).append(binding)
 
     def run(self) -> list[UseAfterClose]:
-        body = getattr(self.scope.node, "body", [])
+        body: list[ast.stmt] = getattr(self.scope.node, "body", [])
+        if _size(body) > MAX_STATEMENTS:
+            return []
         try:
             self.block(body, {})
-        except (_TooMuchError, RecursionError):
+        except _TooMuch:
             return []
         return self.found
 
@@ -156,27 +207,26 @@ class _Walker:
         for statement in statements:
             if state is None:
                 return None
-            self.count += 1
-            if self.count > MAX_STATEMENTS:
-                raise _TooMuchError
-            state = self.statement(statement, state)
+            self.steps += 1
+            if self.steps > MAX_STEPS or self.depth >= MAX_NESTING:
+                raise _TooMuch
+            self.depth += 1
+            state = self._statement(statement, state)
+            self.depth -= 1
+            if state is not None:
+                self._may_fail(state)
         return state
 
-    def statement(self, node: ast.stmt, state: State) -> State | None:
-        self.depth += 1
-        if self.depth > MAX_NESTING:
-            raise _TooMuchError
-        try:
-            return self._statement(node, state)
-        finally:
-            self.depth -= 1
+    def _may_fail(self, state: State) -> None:
+        if self.attempts:
+            self.attempts[-1] = _join(self.attempts[-1], state)
 
     def _statement(self, node: ast.stmt, state: State) -> State | None:
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             return state
         if isinstance(node, ast.If):
-            self.operations(node, state)
-            return _join(self.block(node.body, dict(state)), self.block(node.orelse, dict(state)))
+            self.run_expressions(node, state)
+            return self._if(node, state)
         if isinstance(node, LOOPS):
             return self._loop(node, state)
         if isinstance(node, WITHS):
@@ -184,252 +234,652 @@ class _Walker:
         if isinstance(node, TRIES):
             return self._try(node, state)
         if isinstance(node, ast.Match):
-            self.operations(node, state)
-            result: State | None = dict(state)
+            self.run_expressions(node, state)
+            result: State | None = None if any(_catches_all(case) for case in node.cases) else dict(state)
             for case in node.cases:
                 result = _join(result, self.block(case.body, dict(state)))
             return result
-        self.operations(node, state)
+        self.run_expressions(node, state)
         if isinstance(node, ast.Return):
-            self._returned(node)
+            self._returned(node, state)
             return None
-        if isinstance(node, (ast.Raise, ast.Break, ast.Continue)):
+        if isinstance(node, ast.Break):
+            if self.breaks:
+                self.breaks[-1].append(state)
+            return None
+        if isinstance(node, ast.Continue):
+            if self.continues:
+                self.continues[-1].append(state)
+            return None
+        if isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and _exits(self.module, node.value)):
             return None
         return state
 
-    def _loop(self, node: ast.stmt, state: State) -> State | None:
-        self.operations(node, state)
+    def _if(self, node: ast.If, state: State) -> State | None:
+        body = self.block(node.body, dict(state))
+        orelse = self.block(node.orelse, dict(state))
+        if not node.orelse and body is not None and orelse is not None:
+            # ``if client: client.close()``: where there is no client, there is nothing to use
+            for key, status in body.items():
+                closer = status[1]
+                receiver = closer.func.value if isinstance(closer, ast.Call) and isinstance(closer.func, ast.Attribute) else None
+                if status[0] == CLOSED and concerns(node.test, receiver) and (key not in orelse or orelse[key][0] != MAYBE):
+                    orelse[key] = status
+        return _join(body, orelse)
+
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.While, state: State) -> State | None:
+        self.run_expressions(node, state)
         if isinstance(node, ast.AsyncFor):
             self._async_for(node, state)
-        body: list[ast.stmt] = node.body  # type: ignore[attr-defined]
-        first = self.block(body, dict(state))
-        after = _join(dict(state), first)
-        tail = self.block(node.orelse, dict(after)) if after is not None else None  # type: ignore[attr-defined]
-        return _join(after, tail)
+        if not isinstance(node, ast.While):
+            self._rebound(node, state)
+        endless = isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and bool(node.test.value)
+        self.breaks.append([])
+        self.continues.append([])
+        back = self.block(node.body, dict(state))
+        for each in self.continues[-1]:
+            back = _join(back, each)
+        after = None if endless else _join(dict(state), back)
+        if back is not None and back != state:
+            # the second iteration starts with what the first one left
+            again = dict(back)
+            if isinstance(node, ast.While):
+                self.run_expressions(node, again)
+            else:
+                self._rebound(node, again)
+            self.continues[-1] = []
+            second = self.block(node.body, again)
+            for each in self.continues[-1]:
+                second = _join(second, each)
+            after = after if endless else _join(after, second)
+        self.continues.pop()
+        left = self.breaks.pop()
+        after = self.block(node.orelse, after)
+        for each in left:
+            after = _join(after, each)
+        return after
 
     def _async_for(self, node: ast.AsyncFor, state: State) -> None:
         owner = self.module.inference.kind(self.module, node.iter)
         if owner is not None and owner.family in CURSORS:
-            self._check(node.iter, owner, "async for", None, state)
+            self._check(node.iter, owner, "async for", node.iter, state)
 
     def _with(self, node: ast.With | ast.AsyncWith, state: State) -> State | None:
-        self.operations(node, state)
-        closed: list[Driver] = []
+        self._rebound(node, state)
+        self.run_expressions(node, state)
+        closed: State = {}
+        stack: list[Place] = []
+        swallows = False
         for item in node.items:
-            closed.extend(closing(self.module, item.context_expr))
-        keys = {d.key() for d in closed}
-        for driver in closed:
-            if any(driver.site is not None and driver.site.node is item.context_expr for item in node.items) or not state.get(driver.key()):
-                state[driver.key()] = (OPEN, node)
-        if keys:
-            self.closing_later.append((keys, node, closed))
+            bound = self._bound_by(item)
+            for each in closed_by_item(self.module, item.context_expr):
+                for key in self._keys_of_item(each, item, bound):
+                    closed[key] = (CLOSED, node, each.family)
+            values = self.module.values(item.context_expr)
+            if any(isinstance(v, External) and v.path in STACKS for v in values):
+                stack.extend((binding_base(b), "") for b in bound)
+            call = item.context_expr
+            swallows = swallows or (isinstance(call, ast.Call) and last_name(call.func) == "suppress")
+        self.blocks.append(_Block(node, closed, stack))
+        before = dict(state) if swallows else None
         after = self.block(node.body, state)
-        if keys:
-            self.closing_later.pop()
-        if after is None:
-            return None
-        for key in keys:
-            after[key] = (CLOSED, node)
+        self.blocks.pop()
+        if before is not None:
+            after = _join(before, after)
+        if after is not None:
+            after.update(closed)
         return after
+
+    def _bound_by(self, item: ast.withitem) -> list[Binding]:
+        names = [n for n in walk(item.optional_vars) if isinstance(n, ast.Name)] if item.optional_vars is not None else []
+        return [b for n in names for b in self.scope.bindings.get(n.id, ()) if b.node is n or b.value is item.context_expr]
+
+    def _keys_of_item(self, closed: Closed, item: ast.withitem, bound: list[Binding]) -> list[Key]:
+        keys: list[Key] = []
+        module = self.module
+        receiver = (
+            item.context_expr.args[0]
+            if isinstance(item.context_expr, ast.Call) and closed.receiver in item.context_expr.args
+            else item.context_expr
+        )
+        if closed.receiver is not None and closed.receiver is not item.context_expr and closed.node is item.context_expr:
+            receiver = closed.receiver
+        keys.extend(("place", *place) for place in exact(module, receiver))
+        site = closed.driver.key()
+        if unique(closed.driver, self.scope):
+            keys.append(site)  # type: ignore[arg-type]
+        for binding in bound:
+            base = binding_base(binding)
+            if closed.family == "client" or item.optional_vars is None or self._is_session(item.optional_vars):
+                keys.append(("via", base, site))
+            path = closed.path_from_self() if closed.node is not item.context_expr else ""
+            if path:
+                keys.append(("place", base, path))
+            given = module.values(item.optional_vars) if item.optional_vars is not None else ()
+            drivers = [v for v in given if isinstance(v, Driver)]
+            if drivers and all(_rooted(d, closed) for d in drivers):
+                keys.append(("place", base, ""))
+        if isinstance(receiver, ast.Name):
+            keys.extend(("via", place[0], site) for place in exact(module, receiver)[:1])
+        return keys
+
+    def _is_session(self, target: ast.expr) -> bool:
+        return any(isinstance(v, Driver) and v.family == "session" for v in self.module.values(target))
 
     def _try(self, node: ast.stmt, state: State) -> State | None:
         final: list[ast.stmt] = node.finalbody  # type: ignore[attr-defined]
+        handlers: list[ast.ExceptHandler] = node.handlers  # type: ignore[attr-defined]
         closed = self._closed_in(final)
         if closed:
-            self.closing_later.append(({d.key() for d in closed}, final[0], closed))
-        entry = dict(state)
+            self.blocks.append(_Block(final[0], closed, []))
+        self.attempts.append(dict(state))
         body = self.block(node.body, dict(state))  # type: ignore[attr-defined]
-        prefix = _join(entry, dict(body) if body is not None else None)
-        result = self.block(node.orelse, body) if body is not None else None  # type: ignore[attr-defined]
-        for handler in node.handlers:  # type: ignore[attr-defined]
-            result = _join(result, self.block(handler.body, dict(prefix) if prefix is not None else {}))
+        failed = self.attempts.pop()
+        result = self.block(node.orelse, body)  # type: ignore[attr-defined]
+        for handler in handlers:
+            result = _join(result, self.block(handler.body, dict(failed or {})))
         if closed:
-            self.closing_later.pop()
+            self.blocks.pop()
+        if failed is not None:
+            self._may_fail(failed)
         if not final:
             return result
-        ended = self.block(final, dict(result) if result is not None else dict(prefix or {}))
+        ended = self.block(final, dict(result) if result is not None else dict(failed or {}))
         return ended if result is not None else None
 
-    def _closed_in(self, statements: list[ast.stmt]) -> list[Driver]:
+    def _closed_in(self, statements: list[ast.stmt]) -> State:
         """What the straight-line part of a ``finally`` closes."""
-        found: list[Driver] = []
-        for statement in statements:
-            for operation in self.by_statement.get(statement, ()):
-                driver = self._closes(operation)
-                if driver is not None and isinstance(statement, ast.Expr):
-                    found.append(driver)
+        found: State = {}
+        pending: list[tuple[ast.stmt, tuple[ast.expr, ...]]] = [(s, ()) for s in statements]
+        for _ in range(20):
+            if not pending:
+                break
+            statement, tests = pending.pop(0)
+            if isinstance(statement, ast.If) and not statement.orelse:
+                pending.extend((s, (*tests, statement.test)) for s in statement.body)
+            elif isinstance(statement, TRIES):
+                pending.extend((s, tests) for s in statement.body)  # type: ignore[attr-defined]
+            elif isinstance(statement, ast.Expr):
+                for operation in self.by_statement.get(statement, ()):
+                    closed = closes(self.module, operation)
+                    if closed is not None and all(concerns(test, closed.receiver) for test in tests):
+                        self._mark(closed, found)
+                for edge in self.edges.get(statement, ()):
+                    if not tests:
+                        self._called(edge, found)
         return found
 
-    # ------------------------------------------------------------------ operations
+    # ------------------------------------------------------------------ expressions
 
-    def operations(self, statement: ast.AST, state: State) -> None:
-        """Apply the operations of a statement's own expressions, in source order; a client made here is open."""
+    def run_expressions(self, statement: ast.AST, state: State) -> None:
+        """Apply what a statement's own expressions do, in source order; then what it binds is fresh."""
+        self._made(statement, state)
+        edges = self.edges.get(statement, ())
+        for edge in edges:
+            self._reopened(edge, state)
         for operation in self.by_statement.get(statement, ()):
-            if self._deferred(operation.node, statement):
+            if self._deferred(operation, statement):
                 continue
-            driver = self._closes(operation)
-            if driver is not None:
-                state[driver.key()] = (CLOSED, operation.node)
+            closed = closes(self.module, operation)
+            if closed is not None:
+                self._mark(closed, state)
                 continue
-            self._session_use(operation, state)
-            if operation.io or (
-                operation.owner.family in ("client", "session")
-                and operation.name in ("start_transaction", "commit_transaction", "abort_transaction", "with_transaction")
-            ):
-                self._check(operation.node, operation.owner, operation.name, operation, state)
-        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
-            for value in self.module.values(statement.value):
-                if (
-                    isinstance(value, Driver)
-                    and value.family in ("client", "session")
-                    and value.site is not None
-                    and value.site.node is statement.value
-                ):
-                    state[value.key()] = (OPEN, statement)
+            self._use(operation, state)
+        for edge in edges:
+            self._uses_in(edge, state)
+            self._called(edge, state)
+        resolved = {edge.node for edge in edges}
+        for call in self.calls.get(statement, ()):
+            entry = stack_entry(self.module, call)
+            if entry is not None:
+                self._stacked(entry, call)
+            elif state and call not in resolved:
+                self._unknown_call(call, state)
+        if state:
+            self._subscripts(statement, state)
+        if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.If, ast.While, ast.Delete)):
+            self._rebound(statement, state)
 
-    def _deferred(self, node: ast.AST, statement: ast.AST) -> bool:
-        """Whether a node stands in a lambda or generator expression of the statement and does not run with it."""
-        current: ast.AST | None = node
+    def _rebound(self, statement: ast.AST, state: State) -> None:
+        """What a statement binds is something new; a client that it makes is open."""
+        if not state:
+            return
+        bases = {binding_base(b) for b in self.bindings.get(statement, ())}
+        outer = {b.name for b in self.bindings.get(statement, ()) if b.name in self.scope.globals or b.name in self.scope.nonlocals}
+        paths: list[Place] = []
+        targets: list[ast.expr] = []
+        if isinstance(statement, ast.Assign):
+            targets = statement.targets
+        elif isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
+            targets = [statement.target]
+        for target in targets:
+            for part in walk(target):
+                if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store):
+                    paths.extend(exact(self.module, part))
+        for key in list(state):
+            fresh = False
+            if key[0] == "place":
+                fresh = (
+                    key[1] in bases
+                    or (key[1], key[2]) in paths
+                    or any(key[1] == base and str(key[2]).startswith(path + ".") for base, path in paths)
+                )
+                fresh = fresh or (isinstance(key[1], tuple) and key[1][0] == "outer" and key[1][2] in outer)
+            elif key[0] == "via":
+                fresh = (
+                    key[1] in bases
+                    or any(key[1] == base for base, _ in paths)
+                    or (isinstance(key[1], tuple) and key[1][0] == "outer" and key[1][2] in outer)
+                )
+            if fresh:
+                del state[key]
+
+    def _made(self, statement: ast.AST, state: State) -> None:
+        """A client that is made, or bound by ``:=``, inside the statement is open for the rest of it."""
+        if not state:
+            return
+        parents = self.module.index.parents
+        bases = {
+            binding_base(b)
+            for b in self.bindings.get(statement, ())
+            if isinstance(parents.get(b.node), ast.NamedExpr) or isinstance(b.node, ast.NamedExpr)
+        }
+        made = {id(call) for call in self.calls.get(statement, ())}
+        for key in list(state):
+            if (key[0] in ("place", "via") and key[1] in bases) or (key[0] == "driver" and key[-1] in made):
+                del state[key]
+
+    def _deferred(self, operation: Operation, statement: ast.AST) -> bool:
+        """Whether an operation stands in a lambda, or iterates for a generator expression that nobody reads yet."""
+        current: ast.AST | None = operation.node
+        parents = self.module.index.parents
         while current is not None and current is not statement:
             if isinstance(current, ast.Lambda):
                 return True
-            current = self.module.index.parents.get(current)
+            if isinstance(current, ast.GeneratorExp) and not isinstance(parents.get(current), ast.Call):
+                return True
+            current = parents.get(current)
         return False
 
-    def _closes(self, operation: Operation) -> Driver | None:
-        if operation.call is None:
-            return None
-        if operation.name == "close" and operation.owner.family == "client":
-            if operation.owner.flavour == "async" and not operation.awaited:
+    def _mark(self, closed: Closed, state: State) -> None:
+        """Record that something is closed."""
+        status = (CLOSED, closed.node, closed.family)
+        receiver = closed.receiver
+        if receiver is None:
+            return
+        key = closed.driver.key()
+        alone = _alone(self.module, receiver)
+        for place in exact(self.module, receiver):
+            slot = ("place", *place)
+            state[slot] = status
+            if closed.family == "client" and alone:
+                state[("via", place[0], key)] = status
+        if alone and unique(closed.driver, self.scope):
+            state[key] = status  # type: ignore[index]
+
+    def _called(self, edge: "Edge", state: State) -> None:
+        """Record what a function that is called here closes."""
+        if edge.how != "call" or not isinstance(edge.node, ast.Call):
+            return
+        target = edge.target
+        if target.scope.is_async and edge.node not in self.module.index.awaited:
+            return
+        if target.scope.yields:
+            return
+        for closed in ends(target):
+            status = (CLOSED, edge.node, closed.family)
+            driver = closed.driver
+            alone = closed.receiver is None or _alone(target.module, closed.receiver)
+            if alone and unique(driver, target.scope) and unique(driver, self.scope):
+                state[driver.key()] = status  # type: ignore[index]
+            places = exact(target.module, closed.receiver) if closed.receiver is not None else []
+            for param in target.scope.params:
+                path = next((p for b, p in places if b == ("local", id(param), "")), None)
+                if path is None:
+                    continue
+                if target.receiver is not None and target.scope.cls is not None and param is target.scope.params[0]:
+                    given: ast.expr | None = edge.node.func.value if isinstance(edge.node.func, ast.Attribute) else None
+                else:
+                    bound = target.receiver is not None and target.scope.cls is not None
+                    given = self.module.inference.argument_for(edge.node, target.scope, param, skip_first=bound)
+                if given is None:
+                    continue
+                for base, prefix in exact(self.module, given):
+                    state[("place", base, prefix + path)] = status
+                    if closed.family == "client" and path and alone:
+                        state[("via", base, driver.key())] = status
+
+    def _reopened(self, edge: "Edge", state: State) -> None:
+        """A function that is called here may make what was closed anew."""
+        if not state:
+            return
+        made = opened_by(edge.target)
+        if not made:
+            return
+        for key in list(state):
+            if key[0] == "place":
+                stale = bool(key[2]) or (isinstance(key[1], tuple) and key[1][0] == "outer")
+            elif key[0] == "via":
+                site = key[2]
+                stale = isinstance(site, tuple) and site[-1] in made
+            else:
+                stale = key[-1] in made
+            if stale:
+                del state[key]
+
+    def _unknown_call(self, call: ast.Call, state: State) -> None:
+        """A method of ``self`` that we cannot see may open again what ``self`` holds."""
+        func = call.func
+        if not isinstance(func, ast.Attribute) or not isinstance(func.value, ast.Name) or func.value.id not in ("self", "cls"):
+            return
+        if any(isinstance(v, (Function, Method)) for v in self.module.values(func)):
+            return
+        bases = {base for base, _ in exact(self.module, func.value)}
+        for key in list(state):
+            if key[0] in ("place", "via"):
+                if key[1] in bases:
+                    del state[key]
+            else:
+                del state[key]
+
+    def _stacked(self, entry: tuple[ast.expr, list[Closed]], call: ast.Call) -> None:
+        """What an exit stack will close when its block ends."""
+        places = exact(self.module, entry[0])
+        block = next((b for b in reversed(self.blocks) if any(p in b.stack for p in places)), None)
+        if block is None:
+            return
+        found: State = {}
+        for closed in entry[1]:
+            self._mark(closed, found)
+        for binding in self.bindings.get(self.module.index.statement(call), ()):
+            if binding.value is call:
+                for closed in entry[1]:
+                    found[("place", binding_base(binding), "")] = (CLOSED, call, closed.family)
+        for key, status in found.items():
+            block.closed[key] = (CLOSED, block.node, status[2])
+
+    # ------------------------------------------------------------------ uses
+
+    def _use(self, operation: Operation, state: State) -> None:
+        if not state:
+            return
+        if operation.session is not None:
+            for value in self.module.values(operation.session):
+                if isinstance(value, Driver) and value.family == "session":
+                    status = self._status(operation.session, (value,), "session", state)
+                    if status is not None:
+                        self._report(operation.node, "session", value, operation.name, status[1])
+                        return
+        if operation.io or (operation.owner.family in _FAMILIES and operation.name in _TRANSACTION):
+            call = operation.call
+            receiver = call.func.value if call is not None and isinstance(call.func, ast.Attribute) else operation.node
+            self._check(operation.node, operation.owner, operation.name, receiver, state)
+
+    def _check(self, node: ast.AST, owner: Driver, name: str, receiver: ast.AST, state: State) -> None:
+        if owner.family == "session" or owner.root("session") is not None:
+            status = self._status(receiver, self._drivers(receiver, owner), "session", state)
+            if status is not None:
+                self._report(node, "session", owner, name, status[1])
+                return
+        elif owner.family in CURSORS:
+            session = self._session_of(owner)
+            if session is not None:
+                status = self._status(session[0], (session[1],), "session", state)
+                if status is not None:
+                    self._report(node, "session", owner, name, status[1])
+                    return
+        status = self._status(receiver, self._drivers(receiver, owner), "client", state)
+        if status is not None:
+            self._report(node, "client", owner, name, status[1])
+
+    def _drivers(self, receiver: ast.AST, owner: Driver) -> tuple[Driver, ...]:
+        """What the receiver can be; empty when it can also be something else."""
+        values = self.module.values(receiver)
+        drivers = tuple(v for v in values if isinstance(v, Driver))
+        if any(not isinstance(v, (Driver, Const)) and v is not NOTHING for v in values):
+            return ()
+        return drivers or (owner,)
+
+    def _status(self, expression: ast.AST, drivers: tuple[Driver, ...], family: str, state: State) -> tuple[int, ast.AST, str] | None:
+        """The closed state of what an expression depends on, or None when it may be open."""
+        places = origins(self.module, expression) if family == "client" else exact(self.module, expression)
+        for place in places:
+            status = state.get(("place", *place))
+            if status is not None and status[2] == family:
+                if status[0] == CLOSED:
+                    return status
                 return None
-            return self._single(operation)
-        if operation.name == "end_session" and operation.owner.family == "session":
-            if operation.owner.flavour in ("async", "motor") and operation.coroutine and not operation.awaited:
-                return None
-            return self._single(operation)
-        return None
-
-    def _single(self, operation: Operation) -> Driver | None:
-        """The one object that is closed; None when the receiver can be one of several."""
-        func = operation.call.func if operation.call is not None else None
-        if not isinstance(func, ast.Attribute):
+        if not drivers:
             return None
-        drivers = [v for v in self.module.values(func.value) if isinstance(v, Driver)]
-        return drivers[0] if len({d.key() for d in drivers}) == 1 else None
+        bases = list(dict.fromkeys(place[0] for place in places))
+        result: tuple[int, ast.AST, str] | None = None
+        for driver in drivers:
+            held = driver.root(family)
+            if held is None:
+                return None
+            site: Key = held.key()  # type: ignore[assignment]
+            status = state.get(site)
+            for base in bases:
+                status = status or state.get(("via", base, site))
+            if status is None or status[0] != CLOSED or status[2] != family:
+                return None
+            result = status
+        return result
 
-    def _check(self, node: ast.AST, owner: Driver, name: str, operation: Operation | None, state: State) -> None:
-        for family in ("session", "client"):
-            held = owner if owner.family == family else owner.root(family)
-            if held is None and family == "session":
-                held = self._session_of(owner)
-            if held is None or (owner.family == "client" and family == "session"):
-                continue
-            status = state.get(held.key())
-            if status is None or status[0] != CLOSED or not self._surely(operation, family, state):
-                continue
-            self._report(node, family, owner, name, status[1], False)
+    def _uses_in(self, edge: "Edge", state: State) -> None:
+        """A function that is called here and uses what is closed."""
+        if not state or edge.how != "call" or not isinstance(edge.node, ast.Call):
             return
-
-    def _surely(self, operation: Operation | None, family: str, state: State) -> bool:
-        """Whether every object that the receiver can be is closed."""
-        if operation is None or operation.call is None or not isinstance(operation.call.func, ast.Attribute):
-            return True
-        if operation.owner.family in CURSORS and family == "session":
-            return True
-        for value in self.module.values(operation.call.func.value):
-            if isinstance(value, Driver):
-                held = value if value.family == family else value.root(family)
-                status = state.get(held.key()) if held is not None else None
-                if status is None or status[0] != CLOSED:
-                    return False
-        return True
-
-    def _session_use(self, operation: Operation, state: State) -> None:
-        if operation.session is None:
+        target = edge.target
+        if target.scope.is_async and edge.node not in self.module.index.awaited:
             return
-        for value in self.module.values(operation.session):
-            if isinstance(value, Driver) and value.family == "session":
-                status = state.get(value.key())
-                if status is not None and status[0] == CLOSED:
-                    self._report(operation.node, "session", value, operation.name, status[1], False)
-
-    def _report(
-        self, node: ast.AST, family: str, owner: Driver, name: str, closed_at: ast.AST, escapes: bool, value: ast.expr | None = None
-    ) -> None:
-        key = (id(node), family)
-        if key not in self.reported:
-            self.reported.add(key)
-            self.found.append(UseAfterClose(self.module, node, self.scope, family, owner, name, closed_at, escapes, value))
-
-    # ------------------------------------------------------------------ what is returned out of a block
-
-    def _returned(self, node: ast.Return) -> None:
-        if node.value is None or not self.closing_later:
+        used = used_by(target)
+        if not used or opened_by(target) or ends(target):
             return
-        closing_keys: dict[object, ast.AST] = {}
-        for keys, place, _ in self.closing_later:
-            for key in keys:
-                closing_keys[key] = place
-        for owner, family in self._lazy(node.value):
-            closer = closing_keys.get(owner[1])
-            if closer is not None:
-                self._report(node, family, owner[0], "return", closer, True, node.value)
+        receiver = edge.node.func.value if isinstance(edge.node.func, ast.Attribute) else None
+        bases = [p[0] for p in exact(self.module, receiver)] if receiver is not None else []
+        for operation, client in used:
+            key: Key = client.key()  # type: ignore[assignment]
+            status = state.get(key)
+            if target.receiver is not None and target.scope.cls is not None:
+                for base in bases:
+                    status = status or state.get(("via", base, key))
+            if status is not None and status[0] == CLOSED and status[2] == "client":
+                self._report(edge.node, "client", operation.owner, target.scope.name, status[1])
                 return
 
-    def _lazy(self, expression: ast.expr) -> list[tuple[tuple[Driver, object], str]]:
-        """Lazy objects that an expression hands out, each with the key of the client or session it needs."""
-        found: list[tuple[tuple[Driver, object], str]] = []
-        if isinstance(expression, ast.Await):
-            inner = self.module.values(expression)
-        elif isinstance(expression, ast.GeneratorExp):
-            first = expression.generators[0]
-            inner = self.module.values(first.iter)
-        else:
-            inner = self.module.values(expression)
-        for value in inner:
+    def _subscripts(self, statement: ast.AST, state: State) -> None:
+        """``cursor[0]`` reads."""
+        if isinstance(statement, (*LOOPS, *TRIES, *WITHS, ast.If, ast.Match)):
+            return
+        for node in walk(statement):
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and not isinstance(node.slice, ast.Slice):
+                owner = self.module.inference.kind(self.module, node.value)
+                if owner is not None and owner.family == "cursor" and owner.flavour == "sync":
+                    self._check(node, owner, "[]", node.value, state)
+
+    def _report(
+        self,
+        node: ast.AST,
+        family: str,
+        owner: Driver,
+        name: str,
+        closed_at: ast.AST,
+        *,
+        escapes: bool = False,
+        value: ast.expr | None = None,
+    ) -> None:
+        key = (id(node), family)
+        if key in self.reported or self._expected(node):
+            return
+        self.reported.add(key)
+        self.found.append(UseAfterClose(self.module, node, self.scope, family, owner, name, closed_at, escapes=escapes, value=value))
+
+    def _expected(self, node: ast.AST) -> bool:
+        """Whether the code expects the failure: a test that asserts it, or a handler of InvalidOperation."""
+        if expects_failure(self.module, node):
+            return True
+        child = node
+        for up in self.module.index.ancestors(node):
+            if isinstance(up, TRIES) and child in up.body:  # type: ignore[attr-defined]
+                for handler in up.handlers:  # type: ignore[attr-defined]
+                    if handler.type is not None and "InvalidOperation" in {last_name(n) for n in walk(handler.type)}:
+                        return True
+            elif isinstance(up, (*FUNCTIONS, ast.Lambda)):
+                return False
+            child = up
+        return False
+
+    # ------------------------------------------------------------------ what is returned
+
+    def _returned(self, node: ast.Return, state: State) -> None:
+        if node.value is None or not (self.blocks or state):
+            return
+        for expression, families in self._parts(node.value):
+            for owner, family, receiver, held in self._lazy(expression, families):
+                drivers = (held,)
+                for block in reversed(self.blocks):
+                    if block.closed and self._status(receiver, drivers, family, block.closed) is not None:
+                        self._report(node, family, owner, "", block.node, escapes=True, value=node.value)
+                        return
+                if owner.family in _FAMILIES:
+                    continue
+                status = self._status(receiver, drivers, family, state)
+                if status is not None:
+                    self._report(node, family, owner, "", status[1])
+                    return
+
+    def _parts(self, expression: ast.expr) -> list[tuple[ast.expr, frozenset[str]]]:
+        """The expressions whose objects a returned expression hands out, with the families that matter there."""
+        found: list[tuple[ast.expr, frozenset[str]]] = []
+        pending: list[tuple[ast.expr, frozenset[str]]] = [(expression, _LAZY | {"client", "session"})]
+        for _ in range(60):
+            if not pending:
+                break
+            node, families = pending.pop(0)
+            if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+                pending.extend((e, families) for e in node.elts)
+            elif isinstance(node, ast.Dict):
+                pending.extend((e, families) for e in node.values)
+            elif isinstance(node, ast.IfExp):
+                pending.extend(((node.body, families), (node.orelse, families)))
+            elif isinstance(node, ast.BoolOp):
+                pending.extend((e, families) for e in node.values)
+            elif isinstance(node, ast.NamedExpr):
+                pending.append((node.value, families))
+            elif isinstance(node, ast.GeneratorExp):
+                pending.append((node.generators[0].iter, CURSORS))
+            elif isinstance(node, ast.Call) and self._reads_later(node):
+                pending.extend((a, CURSORS) for a in node.args)
+            else:
+                found.append((node, families))
+        return found
+
+    def _reads_later(self, call: ast.Call) -> bool:
+        values = self.module.values(call.func)
+        return bool(values) and all(isinstance(v, External) and (v.path in _LAZY_CALLS or v.path.startswith("itertools.")) for v in values)
+
+    def _lazy(self, expression: ast.expr, families: frozenset[str]) -> list[tuple[Driver, str, ast.AST, Driver]]:
+        """Lazy objects that an expression hands out: each with the family it depends on, what names that, and what it is."""
+        found: list[tuple[Driver, str, ast.AST, Driver]] = []
+        for value in self.module.values(expression):
             if isinstance(value, Generator):
+                found.extend((owner, "client", expression, owner) for owner in self._generated(value))
+            if not isinstance(value, Driver) or value.family not in families:
                 continue
-            if not isinstance(value, Driver) or value.family not in (_LAZY if not isinstance(expression, ast.GeneratorExp) else CURSORS):
-                if isinstance(value, Driver) and value.family in ("client", "session") and not isinstance(expression, ast.GeneratorExp):
-                    found.append(((value, value.key()), value.family))
+            if value.family == "session":
+                found.append((value, "session", expression, value))
                 continue
             session = self._session_of(value)
             if session is not None:
-                found.append(((value, session.key()), "session"))
-            client = value.root("client")
-            if client is not None:
-                found.append(((value, client.key()), "client"))
+                found.append((value, "session", session[0], session[1]))
+            if value.root("client") is not None:
+                found.append((value, "client", expression, value))
         return found
 
-    def _session_of(self, cursor: Driver) -> Driver | None:
-        """The session that a cursor was made with."""
-        if cursor.family not in CURSORS or cursor.site is None:
+    def _generated(self, value: Generator) -> list[Driver]:
+        """What a generator function defined inside this one will read when it is iterated."""
+        origin = value.origin
+        if origin is None or origin.scope.parent is None or origin.scope.parent.function is not self.scope:
+            return []
+        found: list[Driver] = []
+        for operation in self.module.facts(Operation):
+            if operation.scope.function is origin.scope and operation.io:
+                client = operation.owner.root("client")
+                if client is not None and client.site is not None and self.module.index.scope(client.site.node).function is self.scope:
+                    found.append(operation.owner)
+        return found
+
+    def _session_of(self, cursor: Driver) -> tuple[ast.expr, Driver] | None:
+        """The session that a cursor was made with, and the expression that names it."""
+        if cursor.family not in CURSORS or cursor.site is None or cursor.site.module is not self.module:
             return None
-        pending = [cursor.site.node]
-        for node in walk(pending[0]):
+        for node in walk(cursor.site.node):
             if isinstance(node, ast.Call):
                 given = keyword(node, "session")
                 if given is not None:
-                    for value in cursor.site.module.values(given):
+                    for value in self.module.values(given):
                         if isinstance(value, Driver) and value.family == "session":
-                            return value
+                            return given, value
         return None
 
 
+def _rooted(driver: Driver, closed: Closed) -> bool:
+    """Whether an object depends on what is closed: it is it, or for a client, was made from it."""
+    if closed.family == "session":
+        return driver.family == "session" and driver.key() == closed.driver.key()
+    root = driver.root("client")
+    return root is not None and root.key() == closed.driver.key()
+
+
+def _alone(module: "Module", receiver: ast.expr) -> bool:
+    """Whether an expression can be one driver object only, as far as the places go that make it."""
+    return len({v.key() for v in module.values(receiver) if isinstance(v, Driver)}) == 1
+
+
+def _catches_all(case: ast.match_case) -> bool:
+    return case.guard is None and isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None
+
+
+def _exits(module: "Module", value: ast.expr) -> bool:
+    if not isinstance(value, ast.Call):
+        return False
+    return any(
+        isinstance(v, External) and v.path in ("sys.exit", "os._exit", "builtins.exit", "builtins.quit") for v in module.values(value.func)
+    )
+
+
+def _size(body: list[ast.stmt]) -> int:
+    """The number of statements of a body, nested blocks included."""
+    count = 0
+    pending: list[ast.AST] = list(body)
+    while pending and count <= MAX_STATEMENTS:
+        node = pending.pop()
+        if isinstance(node, ast.stmt):
+            count += 1
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            continue
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            part = getattr(node, field, None)
+            if isinstance(part, list):
+                pending.extend(part)
+    return count
+
+
 def _join(first: State | None, second: State | None) -> State | None:
+    """What holds when either path was taken: closed only where both are; a missing entry is open."""
     if first is None:
-        return second
+        return dict(second) if second is not None else None
     if second is None:
-        return first
+        return dict(first)
     result: State = {}
     for key in {*first, *second}:
         a, b = first.get(key), second.get(key)
-        if a is None or b is None:
-            known = a or b
-            assert known is not None
-            result[key] = known if known[0] == OPEN else (MAYBE, known[1])
-        else:
-            result[key] = a if a[0] == b[0] else (MAYBE, a[1])
+        either = a or b
+        if a is not None and b is not None and a[0] == b[0]:
+            result[key] = a
+        elif either is not None:
+            result[key] = (MAYBE, either[1], either[2])
     return result
 
 

@@ -1727,9 +1727,7 @@ class Inference:
         target = argument(call, position, "func")
         if target is None:
             return UNKNOWN_ONLY
-        results = union(
-            *(self.invoke(v, call, module) for v in self.values(module, target))
-        )
+        results = union(*(self.invoke(v, call, module) for v in self.values(module, target)))
         return (Awaitable(results, "future", site),)
 
     def _task(self, module: "Module", call: ast.Call, site: Site | None) -> Values:

@@ -505,7 +505,11 @@ def conditional(module: "Module", node: ast.AST) -> bool:
         if isinstance(up, ast.If) and child is not up.test:
             if not _every_branch(module, up):
                 return True
-        elif isinstance(up, (ast.ExceptHandler, ast.match_case)) or (isinstance(up, ast.IfExp) and child is not up.test) or (isinstance(up, ast.BoolOp) and child is not up.values[0]):
+        elif (
+            isinstance(up, (ast.ExceptHandler, ast.match_case))
+            or (isinstance(up, ast.IfExp) and child is not up.test)
+            or (isinstance(up, ast.BoolOp) and child is not up.values[0])
+        ):
             return True
         child = up
         up = index.parents.get(up)

@@ -8,9 +8,9 @@ from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.concurrency.names import slot
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
+from flake8_mongo_threads.semantics.closers import closed_by_item, ends, stack_entry
 from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS, Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, operations_in
-from flake8_mongo_threads.semantics.flow import closing
 from flake8_mongo_threads.semantics.lifecycle import (
     Build,
     builds_in,
@@ -25,8 +25,8 @@ from flake8_mongo_threads.semantics.lifecycle import (
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import under_lock, wait_after, waits_for_each
 from flake8_mongo_threads.semantics.spawns import Work
-from flake8_mongo_threads.semantics.syntax import WITHS, last_name, walk
-from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Site
+from flake8_mongo_threads.semantics.syntax import WITHS, last_name, path_key, walk
+from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Function, Instance, Method, Sequence, Site, Value
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -79,7 +79,7 @@ def shared_clients_closed(module: "Module") -> list[SharedClientClosed]:
             continue
         context = _many(module, scope)
         if context is not None:
-            if scope.name in CLOSING_NAMES and context.edge is not None:
+            if _closes_for_others(scope, context):
                 continue
             found.append(_closed(module, operation.call, scope, client, context))
         elif _eager_helper(module, operation, scope, client):
@@ -91,12 +91,59 @@ def shared_clients_closed(module: "Module") -> list[SharedClientClosed]:
             )
     for scope, edges in module.calls.edges.items():
         context = _many(module, scope)
-        if context is None or (context.edge is not None and scope.name in CLOSING_NAMES):
+        if context is None or _closes_for_others(scope, context):
             continue
         for edge in edges:
             closed = _closed_by(module, edge)
             if closed is not None:
                 found.append(_closed(module, edge.node, scope, closed, context))
+    found.extend(_closed_by_blocks(module))
+    found.extend(_closed_by_works(module))
+    return found
+
+
+def _closes_for_others(scope: Scope, context: Context) -> bool:
+    """Whether a function has the job to close, so that the one who calls or launches it is to blame."""
+    return scope.name in CLOSING_NAMES and (context.edge is not None or context.work is not None)
+
+
+def _closed_by_blocks(module: "Module") -> list[SharedClientClosed]:
+    """``with client:`` in a handler or worker, around a client that others share."""
+    found: list[SharedClientClosed] = []
+    for node, where in module.index.withs:
+        scope = where.function
+        context = _many(module, scope)
+        if context is None or _closes_for_others(scope, context):
+            continue
+        for item in node.items:
+            for closed in closed_by_item(module, item.context_expr):
+                if closed.family != "client" or closed.module is not module:
+                    continue
+                if is_shared(module, closed.driver, scope, item.context_expr):
+                    found.append(_closed(module, item.context_expr, scope, closed.driver, context))
+    return found
+
+
+def _closed_by_works(module: "Module") -> list[SharedClientClosed]:
+    """``add_task(client.close)`` in a handler, or the launch of a function whose job is to close."""
+    found: list[SharedClientClosed] = []
+    for work in module.calls.works:
+        if work.where in (spawners.EXIT, spawners.SIGNAL, spawners.FINALIZER, spawners.PROCESS):
+            continue
+        context = _many(module, work.scope.function)
+        if context is None:
+            continue
+        for value in work.targets:
+            client: Driver | None = None
+            if isinstance(value, Method) and value.name == "close" and value.owner.family == "client":
+                client = value.owner if is_shared(module, value.owner, work.scope.function, work.target) else None
+            elif isinstance(value, Function) and value.scope.name in CLOSING_NAMES:
+                for closed in ends(value):
+                    if closed.family == "client" and is_shared(closed.module, closed.driver, value.scope, closed.node):
+                        client = closed.driver
+            if client is not None:
+                found.append(_closed(module, work.call, work.scope.function, client, context))
+                break
     return found
 
 
@@ -136,7 +183,17 @@ def is_shared(module: "Module", client: Driver, scope: Scope, node: ast.AST) -> 
         return True
     if any(isinstance(t, ast.Attribute) for t in targets):
         return not _made_for_the_call(module, node, scope)
-    return bool(kept)
+    return bool(kept) or _handed_to_many(module, client, scope)
+
+
+def _handed_to_many(module: "Module", client: Driver, scope: Scope) -> bool:
+    """Whether several runs of a worker are given the same client."""
+    for hand_over in module.facts(HandOver):
+        held = hand_over.value.root("client")
+        if hand_over.shared and held is not None and held.key() == client.key():
+            if any(function.scope is scope for function in hand_over.work.functions):
+                return True
+    return False
 
 
 def _request_bound(site: Site, target: ast.AST) -> bool:
@@ -274,12 +331,11 @@ def closed_early(module: "Module") -> list[ClosedEarly]:
     """Clients and sessions that close before the threads, executors or task groups that use them are done."""
     found: list[ClosedEarly] = []
     seen: set[tuple[int, object]] = set()
-    for hand_over in module.facts(HandOver):
-        work = hand_over.work
+    for work, value in (*((h.work, h.value) for h in module.facts(HandOver)), *_thread_objects(module)):
         if work.where not in (spawners.THREAD, spawners.TASK, spawners.GREENLET) or _waited(module, work):
             continue
-        for held in _held(hand_over):
-            result = _with_closer(module, work, held) or _call_closer(module, work, held)
+        for held in _held(value):
+            result = _with_closer(module, work, held) or _stack_closer(module, work, held) or _call_closer(module, work, held)
             if result is not None:
                 key = (id(result.node), held.family)
                 if key not in seen:
@@ -288,12 +344,48 @@ def closed_early(module: "Module") -> list[ClosedEarly]:
     return found
 
 
-def _held(hand_over: HandOver) -> list[Driver]:
+def _thread_objects(module: "Module") -> list[tuple[Work, Driver]]:
+    """Objects of ``Thread`` subclasses, with what is given to them and used by their ``run``."""
+    found: list[tuple[Work, Driver]] = []
+    for call, scope, value in module.calls.constructions:
+        if not isinstance(value, Class) or (not call.args and not call.keywords):
+            continue
+        row = next((spawners.WORKER_CLASSES[b] for b in module.inference.external_bases(value) if b in spawners.WORKER_CLASSES), None)
+        if row is None or row[1] != spawners.THREAD or not _started(module, call):
+            continue
+        runs = [(home, d) for home, cls in module.inference.resolution_order(value) for d in module.inference.definitions(cls, row[0])]
+        used = {o.owner.flavour for home, d in runs[:1] for o in operations_in(home, d) if o.io}
+        launcher = spawners.LAUNCHERS["threading.Thread"]
+        for expression in (*call.args, *(k.value for k in call.keywords)):
+            for given in module.values(expression):
+                if isinstance(given, Driver) and given.flavour in used:
+                    work = Work(module, scope, call, "threading.Thread", launcher, row[1], call.func, (), [], None, False, None)
+                    found.append((work, given))
+    return found
+
+
+def _started(module: "Module", call: ast.Call) -> bool:
+    """Whether a thread object is started where it is made, or by a call on the variable that holds it."""
+    parent = module.index.parents.get(call)
+    if isinstance(parent, ast.Attribute):
+        return parent.attr == "start"
+    targets = stored_in(module, call)
+    names = {last_name(t) for t in targets} - {""}
+    function = module.index.scope(call).function
+    for other in module.index.calls:
+        func = other.func
+        if isinstance(func, ast.Attribute) and func.attr == "start" and module.index.scope_of_node[other].function is function:
+            if last_name(func.value) in names or not names:
+                return True
+    return False
+
+
+def _held(value: Driver) -> list[Driver]:
     found: list[Driver] = []
-    if hand_over.value.family in ("document", "result"):
+    if value.family in ("document", "result"):
         return found  # documents outlive the client that read them
     for family in ("client", "session"):
-        held = hand_over.value if hand_over.value.family == family else hand_over.value.root(family)
+        held = value.root(family)
         if held is not None and held.site is not None:
             found.append(held)
     return found
@@ -306,8 +398,7 @@ def _waited(module: "Module", work: Work) -> bool:
     parent = module.index.parents.get(work.call)
     if work.launcher.joined and (
         work.call in module.index.awaited
-        or (work.where == spawners.THREAD
-        and not work.path.startswith(("asyncio.", "anyio.", "trio.", "fastapi.")))
+        or (work.where == spawners.THREAD and not work.path.startswith(("asyncio.", "anyio.", "trio.", "fastapi.")))
     ):
         return True
     if work.path.rpartition(".")[2] in ("map", "imap", "imap_unordered"):
@@ -337,7 +428,7 @@ def _with_closer(module: "Module", work: Work, held: Driver) -> ClosedEarly | No
         up = index.parents.get(current)
         if isinstance(up, WITHS) and current in up.body:
             for position, item in enumerate(up.items):
-                if any(d.key() == held.key() for d in closing(module, item.context_expr)):
+                if any(c.driver.key() == held.key() for c in closed_by_item(module, item.context_expr)):
                     if index.scope(up).function is not work.scope.function:
                         return None
                     return _judge(module, work, held, up, position, inner)
@@ -345,6 +436,29 @@ def _with_closer(module: "Module", work: Work, held: Driver) -> ClosedEarly | No
         if isinstance(up, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)):
             return None
         current = up
+    return None
+
+
+def _stack_closer(module: "Module", work: Work, held: Driver) -> ClosedEarly | None:
+    """A client that an exit stack got after the executor: the stack closes it first."""
+    func = work.call.func
+    if not isinstance(func, ast.Attribute) or not isinstance(func.value, ast.Name) or wait_after(module, work) is not None:
+        return None
+    scope = work.scope.function
+    pools = [b.value for b in scope.bindings.get(func.value.id, ()) if b.how == "assign" and isinstance(b.value, ast.Call)]
+    if len(pools) != 1:
+        return None
+    pool = pools[0]
+    if not isinstance(pool, ast.Call) or not isinstance(pool.func, ast.Attribute) or not pool.func.attr.startswith("enter"):
+        return None
+    stack = path_key(pool.func.value)
+    for call in module.index.calls:
+        if module.index.scope_of_node[call].function is not scope or call.lineno < pool.lineno or call is pool:
+            continue
+        entry = stack_entry(module, call)
+        if entry is not None and path_key(entry[0]) == stack and any(c.driver.key() == held.key() for c in entry[1]):
+            text = f"closes before the {_pool_name(work)} that the stack got at line {pool.lineno} is done"
+            return ClosedEarly(module, call, work, held.family, text, call, None, None)
     return None
 
 
@@ -389,7 +503,7 @@ def _judge(
             return None
         text = f"closes before the {_pool_name(work)} opened at line {getattr(owner, 'lineno', 1)} is done"
         body: list[ast.stmt] = getattr(owner, "body", [])
-        nested = owner if len(body) == 1 and body[0] is closer else None
+        nested = owner if len(body) == 1 and body[0] is closer and isinstance(owner, WITHS) and _apart(owner, closer) else None
         return ClosedEarly(module, closer.items[position].context_expr, work, held.family, text, closer, None, nested)
     if wait is not None and _within(module, wait, closer):
         return None
@@ -429,6 +543,12 @@ def _independent(statement: ast.With | ast.AsyncWith, first: int, second: int) -
     bound = {n.id for item in items if item.optional_vars is not None for n in walk(item.optional_vars) if isinstance(n, ast.Name)}
     read = {n.id for item in items for n in walk(item.context_expr) if isinstance(n, ast.Name)}
     return not bound & read and second == first + 1
+
+
+def _apart(outer: ast.With | ast.AsyncWith, inner: ast.With | ast.AsyncWith) -> bool:
+    """Whether the inner ``with`` reads nothing that the outer one binds."""
+    bound = {n.id for item in outer.items if item.optional_vars is not None for n in walk(item.optional_vars) if isinstance(n, ast.Name)}
+    return not any(isinstance(n, ast.Name) and n.id in bound for item in inner.items for n in walk(item.context_expr))
 
 
 def _call_closer(module: "Module", work: Work, held: Driver) -> ClosedEarly | None:
@@ -493,7 +613,7 @@ def rebuilt_clients(module: "Module") -> list[Rebuilt]:
     seen: set[ast.AST] = set()
     for build in module.builds:
         handler = in_handler_of(module, build.call)
-        error = _recovered(module, handler) if handler is not None else ""
+        error = _recovered(module, handler, build.call) if handler is not None else ""
         if handler is not None and error and _same_server(module, build) and _around_operations(module, handler):
             seen.add(build.call)
             found.append(
@@ -508,7 +628,7 @@ def rebuilt_clients(module: "Module") -> list[Rebuilt]:
     for edges in module.calls.edges.values():
         for edge in edges:
             handler = in_handler_of(module, edge.node)
-            error = _recovered(module, handler) if handler is not None else ""
+            error = _recovered(module, handler, edge.node) if handler is not None else ""
             if handler is None or not error or not _around_operations(module, handler) or edge.how != "call":
                 continue
             found.extend(_through(module, edge, handler, error, seen))
@@ -533,19 +653,56 @@ def _through(module: "Module", edge: Edge, handler: ast.ExceptHandler, error: st
     return []
 
 
-def _recovered(module: "Module", handler: ast.ExceptHandler) -> str:
-    """The driver's own error that a handler catches and after which the driver goes on by itself."""
-    if handler.type is None:
-        return ""
-    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    names = []
-    for expression in types:
-        paths = [v.path for v in module.values(expression) if isinstance(v, External)]
-        driver = [p for p in paths if p.startswith("pymongo.errors.") and p.rpartition(".")[2] in _RECOVERED]
-        if not driver:
-            return ""
-        names.append(driver[0].rpartition(".")[2])
-    return names[0]
+def _recovered(module: "Module", handler: ast.ExceptHandler, node: ast.AST) -> str:
+    """The driver's own error that is handled at a node of a handler, after which the driver goes on by itself."""
+    types = _named(module, handler.type) if handler.type is not None else []
+    if types and all(_is_recovered(path) for path in types):
+        return types[0].rpartition(".")[2]
+    if handler.name and (not types or all(path.rpartition(".")[2] in ("Exception", "BaseException", "PyMongoError") for path in types)):
+        # ``except Exception as error: if isinstance(error, AutoReconnect): …``
+        child = node
+        for up in module.index.ancestors(node):
+            if up is handler:
+                break
+            if isinstance(up, ast.If) and child in up.body:
+                asked = _isinstance(module, up.test, handler.name)
+                if asked and all(_is_recovered(path) for path in asked):
+                    return asked[0].rpartition(".")[2]
+            child = up
+    return ""
+
+
+def _is_recovered(path: str) -> bool:
+    return path.startswith("pymongo.errors.") and path.rpartition(".")[2] in _RECOVERED
+
+
+def _named(module: "Module", expression: ast.expr) -> list[str]:
+    """The paths of the exception classes that an expression names: a class, a tuple, a variable that holds one.
+
+    A class that we cannot name gives an empty path.
+    """
+    found: list[str] = []
+    pending: list[Value] = []
+    for each in expression.elts if isinstance(expression, ast.Tuple) else [expression]:
+        pending.extend(module.values(each) or (UNKNOWN,))
+    for _ in range(24):
+        if not pending:
+            break
+        value = pending.pop(0)
+        if isinstance(value, Sequence):
+            for element in value.elements:
+                pending.extend(module.inference.element(element))
+        else:
+            found.append(value.path if isinstance(value, External) else "")
+    return found
+
+
+def _isinstance(module: "Module", test: ast.expr, name: str) -> list[str]:
+    """The classes that ``isinstance(name, …)`` asks for."""
+    if isinstance(test, ast.Call) and last_name(test.func) == "isinstance" and len(test.args) == 2:
+        if isinstance(test.args[0], ast.Name) and test.args[0].id == name:
+            return _named(module, test.args[1])
+    return []
 
 
 def _around_operations(module: "Module", handler: ast.ExceptHandler) -> bool:

@@ -74,6 +74,24 @@ _PLAIN = frozenset(dir(str) + dir(list) + dir(dict) + dir(set) + dir(bytes)) | f
 )
 """Names of everyday objects: looked at only where a driver had the name, too."""
 
+_MOCK = frozenset(
+    (
+        *("assert_called", "assert_called_once", "assert_called_once_with", "assert_called_with", "assert_any_call", "assert_not_called"),
+        *(
+            "assert_has_calls",
+            "assert_awaited",
+            "assert_awaited_once",
+            "assert_awaited_once_with",
+            "assert_awaited_with",
+            "assert_any_await",
+        ),
+        *("assert_has_awaits", "assert_not_awaited", "attach_mock", "await_args", "await_args_list", "await_count", "call_args"),
+        *("call_args_list", "call_count", "called", "configure_mock", "method_calls", "mock_add_spec", "mock_calls", "reset_mock"),
+        *("return_value", "side_effect"),
+    )
+)
+"""What only a mock has: the object was replaced by one, wherever that was done."""
+
 _MARKS = {"pymongo": "mongo_client.py", "bson": "objectid.py", "gridfs": "grid_file.py", "motor": "core.py"}
 """A file that only the driver's own package has."""
 
@@ -268,7 +286,7 @@ class _Scan:
                 if not self._excused(what.alias, IMPORT_ERRORS, answer):
                     replacement = renames.path_replacement(path)
                     suggestion = api.suggest_module(path, self.target)
-                    if isinstance(what.statement, ast.ImportFrom) and what.name != "*":
+                    if isinstance(what.statement, ast.ImportFrom) and what.name != "*" and len(what.statement.names) == 1:
                         whole = f"{path}.{what.name}" if path == what.module else ""
                         replacement = (renames.path_replacement(whole) if whole else None) or replacement
                     self._add(what.alias, self._module_span(what), answer, "module", path, replacement, suggestion)
@@ -387,7 +405,7 @@ class _Scan:
         if found.kind == "module" and not instance:
             self._module_attribute(node, found.path)
         elif found.kind == "class" and api.is_class(found.path):
-            if not instance and name in dir(type):
+            if not instance and (name in dir(type) or name in _MOCK):
                 return
             if instance and api.has_getattr(found.path):
                 return
@@ -434,7 +452,7 @@ class _Scan:
     def _class_member(self, node: ast.Attribute, class_id: str, family: str) -> None:
         name = node.attr
         answer = api.member(class_id, name, self.target)
-        if not self._wrong(answer) or self._excused(node, NAME_ERRORS, answer) or self._patched(name):
+        if not self._wrong(answer) or self._excused(node, NAME_ERRORS, answer) or self._patched(class_id, name):
             return
         replacement = (renames.member_replacement(family, name) if family else None) or _path_of_member(class_id, name)
         shown = f"{class_id.rpartition('.')[2]}.{name}"
@@ -444,10 +462,10 @@ class _Scan:
     def _member(self, node: ast.Attribute, driver: Driver) -> None:
         class_id = class_of_object(driver)
         name = node.attr
-        if not class_id or name in wrappers.EXTRA_MEMBERS:
+        if not class_id or name in wrappers.EXTRA_MEMBERS or name in _MOCK:
             return
         if driver.family not in _OPEN_OBJECTS:
-            if not api.has_getattr(class_id):
+            if not api.has_getattr(class_id) and (self._likely(class_id, name) or self._made_here(node, driver)):
                 self._class_member(node, class_id, driver.family if driver.family != "result" else "")
             return
         answer = api.member(class_id, name, self.target)
@@ -460,7 +478,7 @@ class _Scan:
             advice = f"it is silently a {_CHILD[driver.family]}"
             if not self._reads_member(node, parent, class_id, driver.family, answer):
                 return
-        if self._excused(node, NAME_ERRORS, answer) or self._patched(name):
+        if self._excused(node, NAME_ERRORS, answer) or self._patched(class_id, name):
             return
         family = driver.family
         replacement = renames.member_replacement(family, name)
@@ -469,6 +487,30 @@ class _Scan:
         shown = f"{class_id.rpartition('.')[2]}.{name}"
         suggestion = api.suggest_member(class_id, name, self.target)
         self._add(node, self.module.source.name_span(node), answer, "member" if called else "read", shown, replacement, suggestion, advice)
+
+    def _likely(self, class_id: str, name: str) -> bool:
+        """Whether a name is one of a driver, or nearly, or one of another language's: then it is meant as a member of it."""
+        return (
+            _ever(name)
+            or name != name.lower()
+            or bool(_path_of_member(class_id, name))
+            or bool(api.suggest_member(class_id, name, self.target))
+        )
+
+    def _made_here(self, node: ast.AST, driver: Driver) -> bool:
+        """Whether an object is made in the function that uses it, or outside of functions: what another function returns may be
+        converted on its way, by a decorator for one."""
+        if driver.site is None or driver.site.module is not self.module or driver.site.node not in self.module.index.parents:
+            return False
+        owner: Driver | None = driver
+        for _ in range(8):
+            if owner is None:
+                break
+            if owner.site is not None and owner.site.module is not self.module:
+                return False
+            owner = owner.parent
+        home = self.module.index.scope(driver.site.node).function
+        return home.kind in ("module", "class") or home is self.module.index.scope(node).function
 
     def _handed(self) -> set[ast.AST]:
         """Attributes that are handed over to be called: to a thread, an executor, ``partial``."""
@@ -494,6 +536,8 @@ class _Scan:
             return False
         if answer.status is Status.NEVER:
             return renames.member_replacement(family, node.attr) is not None and self._in_test(node, parent)
+        if self._in_test(node, parent):
+            return True
         if api.member_kind(class_id, node.attr) not in ("property", "attribute"):
             return False
         if isinstance(parent, ast.Attribute):
@@ -513,7 +557,7 @@ class _Scan:
         """Whether something of this name is used with attributes or items later: it is a database or collection on purpose."""
         index = self.module.index
         loads: list[ast.AST] = [*index.name_loads.get(name, ()), *index.attribute_loads.get(name, ())]
-        return not loads or any(isinstance(index.parents.get(load), (ast.Attribute, ast.Subscript)) for load in loads)
+        return any(isinstance(index.parents.get(load), (ast.Attribute, ast.Subscript)) for load in loads)
 
     @staticmethod
     def _in_test(node: ast.AST, parent: ast.AST | None) -> bool:
@@ -592,7 +636,6 @@ class _Scan:
         answer = api.keyword(class_id, name, argument, self.target)
         if not self._wrong(answer):
             return
-        place, _ = api._signatures(class_id, name)
         if self._excused(item, NAME_ERRORS, answer):
             return
         replacement = renames.keyword_replacement(family, name, argument)
@@ -601,7 +644,7 @@ class _Scan:
         self._add(
             item,
             self._keyword_span(item),
-            answer._replace(dist=api.distribution(place)),
+            answer,
             "keyword",
             shown,
             replacement,
@@ -658,8 +701,12 @@ class _Scan:
     def _wrong(self, answer: Answer) -> bool:
         if answer.status in (Status.OK, Status.OPEN):
             return False
-        # The project works with a release newer than any that is known here: the name may be new.
-        return not (answer.status is Status.NEVER and answer.dist in self.target.beyond)
+        if answer.status is Status.NEVER and answer.dist in self.target.beyond:
+            # The project works with a release newer than any that is known here: the name may be new, unless it is known to be imagined.
+            parent, _, last = answer.subject.rpartition(".")
+            curated = renames.path_replacement(answer.subject) or renames.member_replacement(renames.family_of(parent), last)
+            return curated is not None
+        return True
 
     def _excused(self, node: ast.AST, errors: frozenset[str], answer: Answer) -> bool:
         subject = answer.subject
@@ -681,14 +728,19 @@ class _Scan:
                 return True
         return False
 
-    def _patched(self, name: str) -> bool:
-        """Whether the program itself puts the name on a driver's class or object."""
+    def _patched(self, class_id: str, name: str) -> bool:
+        """Whether the program itself puts the name on a driver's class or object, in this file or one that it leads to."""
         module = self.module
         for store in module.index.attribute_stores.get(name, ()):
             if isinstance(store.target, ast.Attribute):
                 for value in known(module.values(store.target.value)):
                     if isinstance(value, (External, Driver, Class)):
                         return True
+        cls = class_id.rpartition(".")[2]
+        if module.project.mentions(
+            f"{cls}.{name} = ", f"{cls}.{name}=", f"{cls}, '{name}'", f'{cls}, "{name}"', f"{cls}.{name}'", f'{cls}.{name}"'
+        ):
+            return True
         if name not in module.source.text or not any(word in module.source.text for word in ("setattr", "patch")):
             return False
         for call in module.index.calls:

@@ -489,7 +489,7 @@ def _integer(value: object, smallest: int | None, none: bool) -> str:
 
 def _time(value: object, none: bool, zero: bool) -> str:
     if value is None:
-        return "" if none else "cannot be None"
+        return "" if none else "must be a number"
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

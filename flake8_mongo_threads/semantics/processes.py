@@ -401,7 +401,10 @@ def _before(module: "Module", operation: Operation, start: ast.AST) -> Driver | 
         used = [
             o
             for o in module.facts(Operation)
-            if o.io and getattr(o.node, "lineno", 0) < line and _same_client(o, client) and o.scope.function in (here, module.index.module_scope)
+            if o.io
+            and getattr(o.node, "lineno", 0) < line
+            and _same_client(o, client)
+            and o.scope.function in (here, module.index.module_scope)
         ]
         return client if used else None
     return client

@@ -347,6 +347,10 @@ class Index:
     def _cut_off(path: list[tuple[ast.AST, str, int]], blocks: dict[tuple[int, str], int]) -> bool:
         """Whether control that passed a binding can no longer come to the use: other branch, or the branch ends."""
         for owner, field, _ in path:
+            # what stands in ``finally``, or in a handler of the same ``try``, runs however the body is left
+            if isinstance(owner, TRIES) and ((id(owner), "finalbody") in blocks or (field == "body" and (id(owner), "handlers") in blocks)):
+                return False
+        for owner, field, _ in path:
             if (id(owner), field) in blocks:
                 return False
             block = getattr(owner, field, None)

@@ -9,7 +9,7 @@ from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, single_worker
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, argument, constant, last_name, path_key
 from flake8_mongo_threads.semantics.values import Driver, External, Function, Method
 
 if TYPE_CHECKING:
@@ -237,9 +237,9 @@ def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> a
             key = path_key(func.value)
             if func.attr in ("join", "result", "wait", "get", "joinall") and (key in names or _loops_over(module, func.value, names)):
                 return call
-            if func.attr in ("shutdown", "join", "close") and pool_key and key == pool_key and func.attr != "close":
+            if func.attr in ("shutdown", "join") and pool_key and key == pool_key and not _at_once(call):
                 return call
-        name = last_name(func)
+        name = _called(module, func)
         if name in ("wait", "as_completed", "gather", "list", "tuple", "joinall", "wait_for", "sorted", "set", "dict", "sum") and any(
             _mentions(a, names) for a in call.args
         ):
@@ -262,6 +262,11 @@ def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> a
                 if item.optional_vars is not None and pool_key and path_key(item.optional_vars) == pool_key:
                     return node
     return None
+
+
+def _at_once(call: ast.Call) -> bool:
+    """``shutdown(wait=False)`` does not wait."""
+    return constant(argument(call, 0, "wait")) is False
 
 
 def handles(module: "Module", work: Work) -> set[str]:
@@ -313,6 +318,15 @@ def _loops_over(module: "Module", expression: ast.AST, names: set[str]) -> bool:
             break
         current = current.parent
     return False
+
+
+def _called(module: "Module", func: ast.expr) -> str:
+    """The last part of what is called, under the name that it has where it is defined."""
+    if isinstance(func, ast.Name):
+        for value in module.values(func):
+            if isinstance(value, External):
+                return value.path.rpartition(".")[2]
+    return last_name(func)
 
 
 def _mentions(expression: ast.AST, names: set[str]) -> bool:

@@ -168,7 +168,9 @@ def _withs(module: "Module", scope: Scope) -> list[tuple[ast.With | ast.AsyncWit
             table.setdefault(where.function, []).append((node, where))
         return table
 
-    table: dict[Scope, list[tuple[ast.With | ast.AsyncWith, Scope]]] = module.remember("withs by function", module.index.module_scope, compute, {})
+    table: dict[Scope, list[tuple[ast.With | ast.AsyncWith, Scope]]] = module.remember(
+        "withs by function", module.index.module_scope, compute, {}
+    )
     return table.get(scope.function, [])
 
 
@@ -255,11 +257,33 @@ def _called(module: "Module", scope: Scope) -> list[Region]:
         name = path_key(receiver) if receiver is not None else ""
         up = module.index.parents.get(call)
         outer = module.index.parents.get(up) if isinstance(up, ast.Await) else up
-        if isinstance(outer, ast.Call) and isinstance(outer.func, ast.Attribute) and outer.func.attr in ("enter_context", "enter_async_context"):
+        if (
+            isinstance(outer, ast.Call)
+            and isinstance(outer.func, ast.Attribute)
+            and outer.func.attr in ("enter_context", "enter_async_context")
+        ):
             kind = "bind" if method.name == "bind" else "transaction"
-            found.append(Region(module, scope, kind, "with", call, method.owner, name, end_of(outer), _stack_end(module, outer, end), receiver=receiver))
+            found.append(
+                Region(
+                    module, scope, kind, "with", call, method.owner, name, end_of(outer), _stack_end(module, outer, end), receiver=receiver
+                )
+            )
         elif method.name == "start_transaction" and isinstance(outer, ast.Expr):
-            found.append(Region(module, scope, "transaction", "manual", call, method.owner, name, end_of(call), end, tuple(_enders(module, scope, method.owner)), receiver))
+            found.append(
+                Region(
+                    module,
+                    scope,
+                    "transaction",
+                    "manual",
+                    call,
+                    method.owner,
+                    name,
+                    end_of(call),
+                    end,
+                    tuple(_enders(module, scope, method.owner)),
+                    receiver,
+                )
+            )
     return found
 
 
@@ -268,7 +292,9 @@ def _stack_end(module: "Module", call: ast.Call, end: Position) -> Position:
     for up in module.index.ancestors(call):
         if isinstance(up, FUNCTIONS):
             break
-        if isinstance(up, (ast.With, ast.AsyncWith)) and any(i.optional_vars is not None and path_key(i.optional_vars) == stack for i in up.items):
+        if isinstance(up, (ast.With, ast.AsyncWith)) and any(
+            i.optional_vars is not None and path_key(i.optional_vars) == stack for i in up.items
+        ):
             return end_of(up)
     return end
 
@@ -299,7 +325,9 @@ def ends_transaction(function: Function, depth: int = 0) -> bool:
 
     def compute() -> bool:
         if any(
-            module.index.scope(node).function is scope for name in ("commit_transaction", "abort_transaction") for node in module.index.attribute_loads.get(name, ())
+            module.index.scope(node).function is scope
+            for name in ("commit_transaction", "abort_transaction")
+            for node in module.index.attribute_loads.get(name, ())
         ):
             return True
         return any(ends_transaction(edge.target, depth + 1) for edge in module.calls.inside(scope) if edge.target.scope is not scope)
@@ -322,6 +350,11 @@ class Callback:
         self.method = method
         self.function = function
         self.target = target
+
+    @property
+    def name(self) -> str:
+        """The callback, for a message."""
+        return "the lambda" if self.function.scope.kind == "lambda" else f"'{self.function.scope.name}'"
 
 
 def callbacks(module: "Module") -> list[Callback]:
@@ -417,7 +450,13 @@ class Piece:
         for name in names:
             for node in index.attribute_loads.get(name, ()):
                 call = index.parents.get(node)
-                if isinstance(call, ast.Call) and call.func is node and index.scope(call).function is self.scope and self.covers(call) and self.is_session(node.value):
+                if (
+                    isinstance(call, ast.Call)
+                    and call.func is node
+                    and index.scope(call).function is self.scope
+                    and self.covers(call)
+                    and self.is_session(node.value)
+                ):
                     found.append(call)
         return sorted(found, key=start_of)
 
@@ -443,21 +482,56 @@ def inside(module: "Module") -> list[Inside]:
     for scope in [module.index.module_scope, *module.index.functions, *module.index.lambdas]:
         for region in regions(module, scope):
             if region.kind == "transaction":
-                pending.append(Piece(module, scope, region, region, None, bound_at(module, scope, region.node, lexical=False), {}, (region.step(),), 0, frozenset((region.name,)) - {""}))
+                pending.append(
+                    Piece(
+                        module,
+                        scope,
+                        region,
+                        region,
+                        None,
+                        bound_at(module, scope, region.node, lexical=False),
+                        {},
+                        (region.step(),),
+                        0,
+                        frozenset((region.name,)) - {""},
+                    )
+                )
     for callback in callbacks(module):
         function = callback.function
         home = function.module
         scope = function.scope
-        region = Region(home, scope, "transaction", "callback", callback.call, callback.method.owner, session_parameter(function), (0, 0), (1 << 30, 0))
+        region = Region(
+            home, scope, "transaction", "callback", callback.call, callback.method.owner, session_parameter(function), (0, 0), (1 << 30, 0)
+        )
         bound = bound_at(module, callback.scope, callback.call)
         steps = (module.step(callback.call, f"with_transaction runs {'the lambda' if scope.kind == 'lambda' else repr(scope.name)}"),)
-        pending.append(Piece(home, scope, region, None, callback.call if home is not module else None, bound, {}, steps, 0, frozenset((region.name,)) - {""}))
+        pending.append(
+            Piece(
+                home,
+                scope,
+                region,
+                None,
+                callback.call if home is not module else None,
+                bound,
+                {},
+                steps,
+                0,
+                frozenset((region.name,)) - {""},
+            )
+        )
     found: list[Piece] = []
     seen: set[tuple[object, ...]] = set()
     while pending and len(found) < MAX_PIECES:
         piece = pending.pop(0)
         anchored = piece.anchor if piece.anchor is not None else None
-        key = (id(piece.scope), piece.within and id(piece.within.node), piece.bound, id(anchored), tuple(sorted(piece.absent)), id(piece.region.node) if piece.within is None else 0)
+        key = (
+            id(piece.scope),
+            piece.within and id(piece.within.node),
+            piece.bound,
+            id(anchored),
+            tuple(sorted(piece.absent)),
+            id(piece.region.node) if piece.within is None else 0,
+        )
         if key in seen:
             continue
         seen.add(key)
@@ -479,14 +553,31 @@ def _called_from(module: "Module", piece: Piece) -> list[Piece]:
         if work.where == spawners.TASK and work.path.rpartition(".")[2] in _JOINED:
             targets.extend((work.call, function, work.target if isinstance(work.target, ast.Call) else None) for function in work.functions)
     for node, function, call in targets:
-        if function.scope is piece.scope or not piece.covers(node) or (function.scope.yields and not function.scope.is_async and _lazy(piece.module, node)):
+        if (
+            function.scope is piece.scope
+            or not piece.covers(node)
+            or (function.scope.yields and not function.scope.is_async and _lazy(piece.module, node))
+        ):
             continue
         anchor = piece.anchor
         if anchor is None and function.module is not module:
             anchor = node
         absent = _absent(piece, call, function) if call is not None else {}
         steps = (*piece.steps, piece.module.step(node, f"calls '{function.scope.name}' inside it"))
-        found.append(Piece(function.module, function.scope, piece.region, None, anchor, piece.is_bound(node), absent, steps, piece.depth + 1, _names(piece, call, function)))
+        found.append(
+            Piece(
+                function.module,
+                function.scope,
+                piece.region,
+                None,
+                anchor,
+                piece.is_bound(node),
+                absent,
+                steps,
+                piece.depth + 1,
+                _names(piece, call, function),
+            )
+        )
     return found
 
 
@@ -522,7 +613,9 @@ def _absent(piece: Piece, call: ast.Call, function: Function) -> "dict[str, tupl
         return {}
     arguments = node.args
     positional = function.scope.positional
-    defaults: dict[str, ast.expr] = {a.arg: d for a, d in zip(positional[len(positional) - len(arguments.defaults) :], arguments.defaults, strict=True)}
+    defaults: dict[str, ast.expr] = {
+        a.arg: d for a, d in zip(positional[len(positional) - len(arguments.defaults) :], arguments.defaults, strict=True)
+    }
     defaults.update({a.arg: d for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None})
     bound = function.scope.cls is not None and function.receiver is not None
     found: dict[str, tuple[Module, ast.AST]] = {}
@@ -593,7 +686,11 @@ def other_client(first: Driver | None, second: Driver | None) -> bool:
 def one_root(module: "Module", expression: ast.AST) -> bool:
     """Whether an expression can only be one driver object, of one client."""
     values = [v for v in module.values(expression) if v is not NOTHING]
-    return bool(values) and all(isinstance(v, Driver) for v in values) and len({id(c.site.node) if (c := root_client(v)) and c.site else 0 for v in values if isinstance(v, Driver)}) == 1
+    return (
+        bool(values)
+        and all(isinstance(v, Driver) for v in values)
+        and len({id(c.site.node) if (c := root_client(v)) and c.site else 0 for v in values if isinstance(v, Driver)}) == 1
+    )
 
 
 class Outside:
@@ -605,9 +702,17 @@ class Outside:
         self.piece = piece
         self.operation = operation
         direct = node is operation.node
-        self.span: Span = operation.span if direct else module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.span: Span = (
+            operation.span if direct else module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        )
         self.name = operation.name
-        self.where = "" if direct else piece.module.where(operation.node, module) if not omitted else f"{piece.module.where(operation.node, module)}, with a session that this call leaves out"
+        self.where = (
+            ""
+            if direct
+            else piece.module.where(operation.node, module)
+            if not omitted
+            else f"{piece.module.where(operation.node, module)}, with a session that this call leaves out"
+        )
         self.call = operation.call if direct and piece.depth == 0 else None
         self.variable = piece.region.name if self.call is not None and _usable(piece, operation) else ""
         self.steps = (*piece.steps, piece.module.step(operation.node, f"'{operation.name}' has no session"))
@@ -624,7 +729,9 @@ def _usable(piece: Piece, operation: Operation) -> bool:
     current: Scope | None = operation.scope
     while current is not None:
         if name in current.bindings:
-            return len(piece.module.index.reaching(current, name, operation.node)) == 1 if current.function is piece.scope.function else True
+            return (
+                len(piece.module.index.reaching(current, name, operation.node)) == 1 if current.function is piece.scope.function else True
+            )
         current = current.parent
     return False
 
@@ -709,7 +816,12 @@ def _presence(test: ast.AST) -> str:
     """The name whose presence a test asks for: ``if session``, ``if session is None``, ``if not session``."""
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         test = test.operand
-    if isinstance(test, ast.Compare) and len(test.comparators) == 1 and isinstance(test.comparators[0], ast.Constant) and test.comparators[0].value is None:
+    if (
+        isinstance(test, ast.Compare)
+        and len(test.comparators) == 1
+        and isinstance(test.comparators[0], ast.Constant)
+        and test.comparators[0].value is None
+    ):
         test = test.left
     return test.id if isinstance(test, ast.Name) else ""
 
@@ -763,7 +875,10 @@ class BoundWork:
         self.several = several
         self.where = work.where
         self.span: Span = module.source.name_span(work.call)
-        steps = [region.step(), module.step(work.call, f"work is started on {'a thread' if work.where == spawners.THREAD else 'a task'} inside it")]
+        steps = [
+            region.step(),
+            module.step(work.call, f"work is started on {'a thread' if work.where == spawners.THREAD else 'a task'} inside it"),
+        ]
         if isinstance(operation, Operation):
             steps.append(home.step(operation.node, f"'{operation.name}' names no session"))
         self.steps = tuple(steps)
@@ -782,7 +897,14 @@ def bound_work(module: "Module") -> list[BoundWork]:
     for work in module.calls.works:
         if work.where not in (spawners.THREAD, spawners.TASK) or (work.where == spawners.THREAD and work.path.startswith(_COPYING)):
             continue
-        region = next((r for r in _binds_around(module, work) if r.session is None or (r.session.flavour == "sync") == (work.where == spawners.THREAD)), None)
+        region = next(
+            (
+                r
+                for r in _binds_around(module, work)
+                if r.session is None or (r.session.flavour == "sync") == (work.where == spawners.THREAD)
+            ),
+            None,
+        )
         if region is None:
             continue
         use = _sessionless_work(module, work, region)
@@ -796,7 +918,12 @@ def bound_work(module: "Module") -> list[BoundWork]:
         many = next((g for g in running if g[0].many and not fresh_bind(module, g)), None)
         first = many
         if first is None:
-            together = [g for g in running if g is running[0] or not (joined_between(module, running[0][0], g[0].call) or exclusive(module, running[0][0].call, g[0].call))]
+            together = [
+                g
+                for g in running
+                if g is running[0]
+                or not (joined_between(module, running[0][0], g[0].call) or exclusive(module, running[0][0].call, g[0].call))
+            ]
             first = together[0] if len(together) > 1 else None
         if first is not None:
             found.append(BoundWork(module, *first, True))
@@ -819,7 +946,13 @@ def _sessionless_work(module: "Module", work: Work, region: Region) -> "tuple[Op
         return None
     for value in flatten(work.targets):
         if isinstance(value, Method):
-            if value.member.io and value.member.session and value.owner.family in _USERS and not other_client(value.owner, region.session) and not _hands_session(module, work):
+            if (
+                value.member.io
+                and value.member.session
+                and value.owner.family in _USERS
+                and not other_client(value.owner, region.session)
+                and not _hands_session(work)
+            ):
                 return (value, module)
         elif isinstance(value, Function):
             use = uses_context(value, region)
@@ -831,7 +964,7 @@ def _sessionless_work(module: "Module", work: Work, region: Region) -> "tuple[Op
 _USERS = ("client", "database", "collection")
 
 
-def _hands_session(module: "Module", work: Work) -> bool:
+def _hands_session(work: Work) -> bool:
     """Whether the session is named where the work is launched: in the call itself, in the coroutine's call or in a partial."""
     pending: list[ast.AST] = [work.target, *((work.call,) if work.launcher.passing != spawners.COROUTINE else ())]
     for value in work.targets:
@@ -839,7 +972,9 @@ def _hands_session(module: "Module", work: Work) -> bool:
             pending.append(value.call)
         if isinstance(value, Awaitable) and value.call is not None:
             pending.append(value.call.node)
-    return any(isinstance(node, ast.Call) and (keyword(node, "session") is not None or has_star(node)) for top in pending for node in _results(top))
+    return any(
+        isinstance(node, ast.Call) and (keyword(node, "session") is not None or has_star(node)) for top in pending for node in _results(top)
+    )
 
 
 def _results(node: ast.AST) -> list[ast.AST]:
@@ -879,7 +1014,9 @@ def uses_context(function: Function, region: Region, depth: int = 0) -> "tuple[O
 
 def is_suppress(module: "Module", expression: ast.AST) -> bool:
     """Whether a ``with`` item is ``contextlib.suppress(…)``."""
-    return isinstance(expression, ast.Call) and any(isinstance(v, External) and v.path == "contextlib.suppress" for v in module.values(expression.func))
+    return isinstance(expression, ast.Call) and any(
+        isinstance(v, External) and v.path == "contextlib.suppress" for v in module.values(expression.func)
+    )
 
 
 PRODUCERS[Inside] = inside

@@ -1,0 +1,94 @@
+"""Which client a session belongs to, and which one it is used with."""
+
+import ast
+from typing import TYPE_CHECKING
+
+from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation
+from flake8_mongo_threads.semantics.transactions import names_session, one_root, other_client, regions
+from flake8_mongo_threads.semantics.values import Driver
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
+
+
+class ForeignSession:
+    """A session used with a client that did not start it. ``node`` is the session argument, or inside ``bind()`` the operation.
+
+    ``how`` is client, colour or bind.
+    """
+
+    __slots__ = ("how", "operation", "session", "span", "steps")
+
+    def __init__(self, module: "Module", operation: Operation, session: Driver, how: str, node: ast.AST | None) -> None:
+        self.operation = operation
+        self.session = session
+        self.how = how
+        self.span: Span = (
+            operation.span
+            if node is None
+            else module.source.name_span(node)
+            if isinstance(node, ast.Attribute)
+            else module.source.span(node)
+        )
+        steps: list[Step] = []
+        if session.site is not None:
+            steps.append(session.site.step("the session is started here"))
+        for driver, text in ((session, "by this client"), (operation.owner, "the operation goes through this one")):
+            client = driver.root("client")
+            if client is not None and client.site is not None:
+                steps.append(client.site.step(text))
+        steps.append(
+            module.step(
+                operation.node, f"'{operation.name}' is given the session" if node is not None else f"'{operation.name}' runs inside bind()"
+            )
+        )
+        self.steps = tuple(steps)
+
+
+def foreign_sessions(module: "Module") -> list[ForeignSession]:
+    """Every operation that is given a session of another client or of the other colour, or runs inside the bind of one."""
+    found: list[ForeignSession] = []
+    for operation in module.facts(Operation):
+        call = operation.call
+        if call is None or operation.method is None or operation.owner.family == "session":
+            continue
+        if not operation.method.member.session:
+            continue
+        given = operation.session or _positional(module, call)
+        receiver = call.func.value if isinstance(call.func, ast.Attribute) else None
+        if given is not None:
+            session = module.inference.kind(module, given)
+            if session is None or session.family != "session":
+                continue
+            if session.flavour != operation.owner.flavour:
+                found.append(ForeignSession(module, operation, session, "colour", given))
+            elif receiver is not None and other_client(operation.owner, session) and one_root(module, given) and one_root(module, receiver):
+                found.append(ForeignSession(module, operation, session, "client", given))
+            continue
+        if (
+            receiver is None
+            or (not operation.io and operation.name not in ("find", "find_raw_batches", "aggregate"))
+            or names_session(module, operation)
+        ):
+            continue
+        # the innermost bind is the one in force
+        binds = [r for r in regions(module, operation.scope) if r.kind == "bind" and r.covers(operation.node)]
+        region = max(binds, key=lambda r: r.first, default=None)
+        if region is None or region.session is None or region.session.flavour != operation.owner.flavour or region.receiver is None:
+            continue
+        if other_client(operation.owner, region.session) and one_root(module, region.receiver) and one_root(module, receiver):
+            found.append(ForeignSession(module, operation, region.session, "bind", None))
+    return found
+
+
+def _positional(module: "Module", call: ast.Call) -> ast.expr | None:
+    """The session among the positional arguments."""
+    for value in call.args:
+        driver = module.inference.kind(module, value)
+        if driver is not None and driver.family == "session":
+            return value
+    return None
+
+
+PRODUCERS[ForeignSession] = foreign_sessions
