@@ -121,7 +121,7 @@ def _check_page(page: "Page | Notebook", selection: Selection, reading: Reading)
         kept += found
         silenced += quiet
         lines = shown
-    kept = list({(finding.code, finding.span): finding for finding in sorted(kept, key=lambda finding: finding.sort_key)}.values())
+    kept = _once(sorted(kept, key=lambda finding: finding.sort_key))
     return FileReport(
         page.path,
         tuple(kept),
@@ -130,6 +130,18 @@ def _check_page(page: "Page | Notebook", selection: Selection, reading: Reading)
         cells=tuple(page.places) if isinstance(page, Notebook) and kept else (),
         unparsable=tuple(Problem(*told) for told in page.unparsable) if reading.unparsable else (),
     )
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings of several programs of one page, in order: of what is told once a file, the first."""
+    from flake8_mongo_threads.rules import load
+    from flake8_mongo_threads.semantics.facts import File
+
+    once = {rule.code for rule in load() if rule.checks and all(fact is File for fact, _ in rule.checks)}
+    kept: dict[object, Finding] = {}
+    for finding in findings:
+        kept.setdefault(finding.code if finding.code in once else (finding.code, finding.span), finding)
+    return list(kept.values())
 
 
 def document_findings(page: "Page | Notebook", selection: Selection) -> Iterator[tuple[list[Finding], int, list[str]]]:

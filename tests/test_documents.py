@@ -145,6 +145,12 @@ def test_blocks_that_do_not_go_on_with_each_other_are_programs_of_their_own() ->
     assert [[part.lines.start for part in program.parts] for program in page(text).programs] == [[2, 17], [8, 13]]
 
 
+def test_what_is_told_once_a_file_is_told_once_a_page(selection: Selection) -> None:
+    block = "```python\nfrom motor.motor_asyncio import AsyncIOMotorClient\n```\n\n"
+    assert len(page(block * 3).programs) == 3
+    assert places(checked("page.md", block * 3, selection)) == {(2, "MDB006")}
+
+
 def test_noqa_and_selection_hold_on_pages(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     text = f"```python\n{UNAWAITED}```\n"
@@ -375,6 +381,16 @@ def test_noqa_comments_are_added_to_blocks(tmp_path: Path) -> None:
     mongo_threads("fix", "--isolated", "--add-noqa", "a.md", cwd=tmp_path)
     assert ">     client.shop.orders.insert_one({})  # noqa: MDB502\n" in (tmp_path / "a.md").read_text()
     assert mongo_threads("check", "--isolated", "a.md", cwd=tmp_path).returncode == 0
+
+
+def test_only_comments_are_added(tmp_path: Path) -> None:
+    text = (DOCUMENTS / "threads.md").read_text(encoding="utf-8")
+    (tmp_path / "threads.md").write_text(text, encoding="utf-8")
+    mongo_threads("fix", "--isolated", "--add-noqa", "threads.md", cwd=tmp_path)
+    new = (tmp_path / "threads.md").read_text(encoding="utf-8")
+    assert new.count("  # noqa: MDB") == 2
+    assert new.replace("  # noqa: MDB102", "").replace("  # noqa: MDB001", "") == text
+    assert mongo_threads("check", "--isolated", "threads.md", cwd=tmp_path).returncode == 0
 
 
 def test_diff_writes_nothing(tmp_path: Path) -> None:

@@ -160,21 +160,24 @@ class Page:
 
     # ------------------------------------------------------------------ writing back
 
-    def rewritten(self, program: Program, text: str) -> str:
-        """The page's text with a program of it changed to ``text``. Raises RewriteError."""
+    def rewritten(self, program: Program, text: str, complete: bool = True) -> str:
+        """The page's text with a program of it changed to ``text``. Raises RewriteError.
+
+        With ``complete``, what was filled in for reading and is needed to run (imports, bodies) is written where a block changes.
+        """
         if text == program.text:
             return self.text
-        runs = _runs(program, split_lines(text))
+        runs = _runs(program, split_lines(text), complete)
         out: list[str] = []
         last = 0
         for part, new in zip(program.parts, runs, strict=True):
             out.extend(self.lines[last : part.lines.start - 1])
-            out.extend(self._written(program, part, new))
+            out.extend(self._written(program, part, new, complete))
             last = part.lines.stop - 1
         out.extend(self.lines[last:])
         return "".join(out)
 
-    def _written(self, program: Program, part: Part, new: Sequence[str]) -> list[str]:
+    def _written(self, program: Program, part: Part, new: Sequence[str], complete: bool) -> list[str]:
         """The page's lines of one part, given the program's new ones."""
         old = [program.lines[number - 1] for number in part.lines]
         if old == list(new):
@@ -196,7 +199,8 @@ class Page:
                     out.append(_Written(None, body.replace(f" {BODY}", ""), text[len(body) :] or ending, BODY in body))
         if any(MARK in line.code and line.prefix is None for line in out):
             raise RewriteError("a line that is not valid Python would have to change")
-        out = _with_bodies(out)
+        if complete:
+            out = _with_bodies(out)
         if not part.block.prompts:
             return [line.with_prefix(common) for line in out]
         begins = _statement_starts([line.code for line in out])
@@ -227,7 +231,7 @@ class _Written(NamedTuple):
         return (common if self.prefix is None else self.prefix) + self.code + self.ending
 
 
-def _runs(program: Program, new: Sequence[str]) -> list[list[str]]:
+def _runs(program: Program, new: Sequence[str], complete: bool) -> list[list[str]]:
     """The new lines of every part of a program. Raises RewriteError when its markers are not as they were."""
     wanted = [int(match[1]) for match in map(_GAP.match, (line.rstrip("\r\n") for line in program.lines)) if match]
     pieces: list[tuple[int, list[str]]] = [(-1, [])]
@@ -271,7 +275,7 @@ def _runs(program: Program, new: Sequence[str]) -> list[list[str]]:
             runs[-1].extend(lines)
     if len(runs) != len(program.parts):
         raise RewriteError("the change goes beyond one block")
-    if imports:
+    if imports and complete:
         runs[0][:0] = imports
     return runs
 

@@ -29,9 +29,9 @@ def _mapped(page: "Page | Notebook", number: int, finding: Finding) -> Finding:
     return page.mapped(finding, page.programs[number])
 
 
-def _rewritten(page: "Page | Notebook", number: int, text: str) -> str:
+def _rewritten(page: "Page | Notebook", number: int, text: str, complete: bool) -> str:
     if isinstance(page, Page):
-        return page.rewritten(page.programs[number], text)
+        return page.rewritten(page.programs[number], text, complete)
     return page.rewritten(page.programs[number], text)
 
 
@@ -72,7 +72,7 @@ def fix_programs(
         if new == program.text:
             continue
         try:
-            changed = _rewritten(page, number, new)
+            changed = _rewritten(page, number, new, not noqa)
             again = read(changed)
             if len(again.programs) != len(page.programs):
                 raise RewriteError("the page would be read differently")

@@ -56,10 +56,10 @@ def check(module: "Module", file: File) -> Iterator[Finding]:
             continue
         if is_driver_source(module):
             return
-        text = f"Motor is past its end of life ({_DATES}): move to pymongo.AsyncMongoClient ('migrate motor' does it)"
+        text = f"Motor is past its end of life ({_DATES}): move to pymongo.AsyncMongoClient"
         clash = _clash(module)
         if clash:
-            text = f"{clash}; Motor is past its end of life ({_DATES}): move to pymongo.AsyncMongoClient ('migrate motor' does it)"
+            text = f"{clash}; Motor is past its end of life ({_DATES}): move to pymongo.AsyncMongoClient"
         yield RULE.finding(module, module.source.span(what.alias), text)
         return
 

@@ -94,11 +94,21 @@ def _origin(module: "Module", fact: SharedClientClosed) -> str:
 
 
 def _removed(module: "Module", fact: SharedClientClosed) -> Fix | None:
-    """Remove the statement that does nothing but close."""
+    """Remove the statement that does nothing but close, or register the close; a helper may do more than that."""
     node = fact.node
+    if not isinstance(node, ast.Call) or not any(_names_close(module, part) for part in (node.func, *node.args)):
+        return None
     parent = module.index.parents.get(node)
     if isinstance(parent, ast.Await):
         parent = module.index.parents.get(parent)
     if not isinstance(parent, ast.Expr):
         return None
     return Fix("Remove the close", Applicability.UNSAFE, (DeleteStatement(anchor(module, parent)),))
+
+
+def _names_close(module: "Module", expression: ast.AST) -> bool:
+    """Whether an expression is the ``close`` of a client."""
+    if not isinstance(expression, ast.Attribute) or expression.attr != "close":
+        return False
+    owner = module.inference.kind(module, expression.value)
+    return owner is not None and owner.family == "client"

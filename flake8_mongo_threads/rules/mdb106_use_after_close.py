@@ -67,8 +67,12 @@ def check(module: "Module", fact: UseAfterClose) -> Iterator[Finding]:
     if fact.escapes:
         cure = "return list(...) of it" if what == "lazy cursor" else "keep the client open as long as it is used"
         text = f"{what} is returned out of the block at line {line} that closes its client: the first use raises InvalidOperation, {cure}"
+    elif not fact.name:
+        text = f"{what} is returned whose client was closed at line {line}: the first use raises InvalidOperation, read it before the close"
+    elif fact.again:
+        text = f"'{fact.name}' uses a client that line {line} closed in the iteration before: it raises InvalidOperation, close it after the loop"
     else:
-        text = f"'{fact.name}' uses a client that is closed at line {line}: it raises InvalidOperation"
+        text = f"'{fact.name}' uses a client that is closed at line {line}: it raises InvalidOperation, close it after its last use"
     yield RULE.finding(
         module, fact.span, text, fact.steps, listed(module, fact), cause="" if fact.escapes else f"closed@{_place(module, fact)}"
     )

@@ -130,6 +130,7 @@ class Contexts:
             if scope.name == "__del__" and scope.cls is not None:
                 step = module.step(scope.node, "'__del__' runs whenever the garbage collector decides")
                 self._add(scope, Context(spawners.FINALIZER, False, scope.node, "'__del__'", (step,), root=scope))
+        self._finalizers()
         self._registered()
         self._injected()
         self._scripts()
@@ -138,6 +139,19 @@ class Contexts:
             self._launched(work, works)
         self._worker_classes()
         self._loops()
+
+    def _finalizers(self) -> None:
+        """``__del__ = close`` in a class body makes that method a finalizer."""
+        module = self.module
+        for cls in module.index.classes:
+            for binding in cls.bindings.get("__del__", ()):
+                if binding.how != "assign" or not isinstance(binding.value, ast.expr):
+                    continue
+                for function in self._functions(binding.value):
+                    if function.module is module:
+                        step = module.step(binding.node, "'__del__' runs whenever the garbage collector decides")
+                        context = Context(spawners.FINALIZER, False, binding.node, "'__del__'", (step,), root=function.scope)
+                        self._add(function.scope, context)
 
     def _handler_roots(self, scope: Scope) -> None:
         module = self.module

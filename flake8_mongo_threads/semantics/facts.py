@@ -13,6 +13,7 @@ from flake8_mongo_threads.concurrency.frameworks import REQUEST
 from flake8_mongo_threads.concurrency.names import OFFLOADING_DECORATORS
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
+from flake8_mongo_threads.semantics.carrying import dealt, drivers_in, fresh_for, helpers, same_object
 from flake8_mongo_threads.semantics.contexts import COROUTINE, LOOP, Context
 from flake8_mongo_threads.semantics.inference import CURSORS, dependency
 from flake8_mongo_threads.semantics.lifecycle import (
@@ -32,7 +33,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, keyword, last_name
-from flake8_mongo_threads.semantics.values import Awaitable, Const, Driver, External, Function, Method, Partial, Sequence, Value
+from flake8_mongo_threads.semantics.values import Awaitable, Const, Driver, External, Function, Method, Partial, Sequence
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -580,10 +581,12 @@ class HandOver:
     or self; ``node`` the expression that brings it in.
     """
 
-    __slots__ = ("how", "module", "node", "value", "work")
+    __slots__ = ("alone", "how", "module", "node", "value", "work")
 
-    def __init__(self, module: "Module", work: Work, value: Driver, how: str, node: ast.AST) -> None:
+    def __init__(self, module: "Module", work: Work, value: Driver, how: str, node: ast.AST, *, alone: bool = False) -> None:
         self.module = module
+        self.alone = alone
+        """Whether it is one element of an iterable of which each run gets another."""
         self.work = work
         self.value = value
         self.how = how
@@ -592,22 +595,7 @@ class HandOver:
     @property
     def shared(self) -> bool:
         """Whether several runs of this work get the same object: it is not made anew for each of them."""
-        return self.work.many and not fresh_for(self.module, self.value, self.work)
-
-
-def fresh_for(module: "Module", value: Driver, work: Work) -> bool:
-    """Whether the object is made inside the loop that launches the work, so that each run has its own."""
-    if value.site is None or value.site.module is not module:
-        return False
-    repeated = {work.loop} if work.loop is not None else set()
-    if isinstance(work.target, COMPREHENSIONS):
-        repeated.add(work.target)
-    node: ast.AST | None = value.site.node
-    while node is not None:
-        if node in repeated:
-            return True
-        node = module.index.parents.get(node)
-    return False
+        return self.work.many and not self.alone and not fresh_for(self.module, self.value, self.work, self.node)
 
 
 def hand_overs(module: "Module") -> list[HandOver]:
@@ -617,77 +605,65 @@ def hand_overs(module: "Module") -> list[HandOver]:
         if work.where in (spawners.RUN, spawners.SIGNAL, spawners.FINALIZER, spawners.EXIT, spawners.CALLBACK):
             continue
         seen: set[tuple[object, str]] = set()
-        for value, how, node in _reached(module, work):
+        for value, how, node, alone in _reached(module, work):
             key = (value.key(), how)
             if key not in seen:
                 seen.add(key)
-                found.append(HandOver(module, work, value, how, node))
+                found.append(HandOver(module, work, value, how, node, alone=alone))
     return found
 
 
-def _reached(module: "Module", work: Work) -> list[tuple[Driver, str, ast.AST]]:
-    found: list[tuple[Driver, str, ast.AST]] = []
+def _reached(module: "Module", work: Work) -> list[tuple[Driver, str, ast.AST, bool]]:
+    found: list[tuple[Driver, str, ast.AST, bool]] = []
     consumed = work.launcher.passing in (spawners.EACH, spawners.STAR)
     for expression in work.arguments:
-        # a cursor given to ``map`` is iterated by the caller: the workers get documents
-        found.extend(
-            (driver, "argument", expression) for driver in _drivers(module, expression) if not (consumed and driver.family in CURSORS)
-        )
+        if consumed:
+            found.extend((driver, "argument", expression, alone) for driver, alone in dealt(module, expression))
+        else:
+            found.extend((driver, "argument", expression, False) for driver in _drivers(module, expression))
     found.extend(_carried(module, work.target))
     for value in work.targets:
         if isinstance(value, Partial) and value.module is module:
             for expression in (*value.call.args, *(k.value for k in value.call.keywords)):
-                found.extend((driver, "argument", expression) for driver in _drivers(module, expression))
+                found.extend((driver, "argument", expression, False) for driver in _drivers(module, expression))
             found.extend(_carried(module, value.call.func))
     for function in work.functions:
-        found.extend(captured(function))
+        found.extend((*reads, False) for reads in captured(function))
+        for helper in helpers(function):
+            found.extend((*reads, False) for reads in captured(helper) if reads[1] != "self" or same_object(function, helper))
     return found
 
 
 def _drivers(module: "Module", expression: ast.AST) -> list[Driver]:
-    from flake8_mongo_threads.semantics.values import Mapping, Sequence
-
-    found: list[Driver] = []
     target = expression.value if isinstance(expression, ast.Starred) else expression
-    pending: list[Value] = list(module.values(target))
-    for _ in range(48):
-        if not pending:
-            break
-        value = pending.pop(0)
-        driver = module.inference.as_driver(value)
-        if driver is not None:
-            found.append(driver)
-        elif isinstance(value, Sequence):
-            for element in value.elements[:12]:
-                pending.extend(module.inference.element(element))
-        elif isinstance(value, Mapping):
-            for _, element in value.items[:12]:
-                pending.extend(module.inference.element(element))
-    return found
+    return drivers_in(module, module.values(target))
 
 
-def _carried(module: "Module", target: ast.expr) -> list[tuple[Driver, str, ast.AST]]:
+def _carried(module: "Module", target: ast.expr) -> list[tuple[Driver, str, ast.AST, bool]]:
     """Objects that the callable itself carries: the owner of a bound method, arguments of partial or of a coroutine call."""
-    found: list[tuple[Driver, str, ast.AST]] = []
+    found: list[tuple[Driver, str, ast.AST, bool]] = []
     pending: list[ast.AST] = [target]
     for _ in range(64):
         if not pending:
             break
         node = pending.pop(0)
-        if isinstance(node, ast.Call):
+        if isinstance(node, ast.Call) and any(isinstance(v, External) and v.path == "builtins.map" for v in module.values(node.func)):
+            for arg in node.args[1:]:
+                found.extend((driver, "argument", arg, alone) for driver, alone in dealt(module, arg))
+        elif isinstance(node, ast.Call):
             for arg in (*node.args, *(k.value for k in node.keywords)):
                 inner = arg.value if isinstance(arg, ast.Starred) else arg
-                found.extend((driver, "argument", inner) for driver in _drivers(module, inner))
+                found.extend((driver, "argument", inner, False) for driver in _drivers(module, inner))
                 if isinstance(inner, (ast.Attribute, ast.Lambda)):
                     pending.append(inner)
             if isinstance(node.func, ast.Attribute):
                 owner = module.inference.kind(module, node.func.value)
                 if owner is not None:
-                    found.append((owner, "bound", node.func.value))
+                    found.append((owner, "bound", node.func.value, False))
         elif isinstance(node, ast.Attribute):
             owner = module.inference.kind(module, node.value)
             if owner is not None:
-                found.append((owner, "bound", node.value))
+                found.append((owner, "bound", node.value, False))
         elif isinstance(node, COMPREHENSIONS) and not isinstance(node, ast.DictComp):
             pending.append(node.elt)
         elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
@@ -707,6 +683,11 @@ def _coroutines_of(module: "Module", name: ast.Name) -> list[ast.AST]:
             found.extend(
                 e.expression for e in value.elements[:12] if e.module is module and isinstance(e.expression, (ast.Call, ast.Starred))
             )
+            if not value.elements:  # an empty list that is filled afterwards
+                scope = module.index.scope(name).function
+                for call, where in module.index.mutations.get(name.id, ()):
+                    if where.function is scope:
+                        found.extend(arg for arg in call.args if isinstance(arg, ast.Call))
         elif isinstance(value, Awaitable) and value.how == "coroutine" and value.call is not None and value.call.module is module:
             found.append(value.call.node)
     return found

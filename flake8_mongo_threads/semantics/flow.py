@@ -723,11 +723,20 @@ class _Walker:
         for up in self.module.index.ancestors(node):
             if isinstance(up, TRIES) and child in up.body:  # type: ignore[attr-defined]
                 for handler in up.handlers:  # type: ignore[attr-defined]
-                    if handler.type is not None and "InvalidOperation" in {last_name(n) for n in walk(handler.type)}:
+                    if handler.type is not None and self._names_invalid_operation(handler.type):
                         return True
             elif isinstance(up, (*FUNCTIONS, ast.Lambda)):
                 return False
             child = up
+        return False
+
+    def _names_invalid_operation(self, types: ast.expr) -> bool:
+        for part in walk(types):
+            if last_name(part) == "InvalidOperation":
+                return True
+            if isinstance(part, (ast.Name, ast.Attribute)):
+                if any(isinstance(v, External) and v.path == "pymongo.errors.InvalidOperation" for v in self.module.values(part)):
+                    return True
         return False
 
     # ------------------------------------------------------------------ what is returned
@@ -738,9 +747,13 @@ class _Walker:
         for expression, families in self._parts(node.value):
             for owner, family, receiver, held in self._lazy(expression, families):
                 drivers = (held,)
+                # a fix can read the whole only where it is the lazy object itself, whatever path was taken
+                values = self.module.values(expression)
+                alone = expression is node.value and all(isinstance(v, Driver) and v.family in CURSORS for v in values)
+                value = node.value if alone else None
                 for block in reversed(self.blocks):
                     if block.closed and self._status(receiver, drivers, family, block.closed) is not None:
-                        self._report(node, family, owner, "", block.node, escapes=True, value=node.value)
+                        self._report(node, family, owner, "", block.node, escapes=True, value=value)
                         return
                 if owner.family in _FAMILIES:
                     continue

@@ -5,12 +5,26 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.carrying import bound_in
 from flake8_mongo_threads.semantics.facts import PRODUCERS, blocks, operations_in
+from flake8_mongo_threads.semantics.inference import CURSORS
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import waits_for_each
 from flake8_mongo_threads.semantics.spawns import Work, flatten
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, argument, constant, keyword, path_key
-from flake8_mongo_threads.semantics.values import NOTHING, Class, Const, Driver, External, Function, Mapping, Method, Partial, known
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, argument, constant, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.values import (
+    NOTHING,
+    Class,
+    Const,
+    Driver,
+    External,
+    Function,
+    Mapping,
+    Method,
+    Partial,
+    Sequence,
+    known,
+)
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -54,11 +68,28 @@ def handed_calls(module: "Module") -> list[HandedCall]:
     return found
 
 
+_READERS = frozenset(("list", "tuple", "sorted", "set", "frozenset", "next", "sum", "min", "max", "dict"))
+_PLAIN_RESULTS = frozenset(
+    (
+        "list", "tuple", "sorted", "set", "frozenset", "dict", "sum", "min", "max", "len", "str", "int", "float", "bool", "bytes", "repr", "round", "abs", "any", "all",
+        "enumerate", "zip", "range", "format", "isoformat", "dumps", "strftime", "total_seconds", "time", "perf_counter", "monotonic", "now", "join",
+    )
+)  # fmt: skip
+_PLAIN = (
+    ast.Compare, ast.JoinedStr, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Constant,
+)  # fmt: skip
+
+
 def _performs(module: "Module", call: ast.Call) -> str:
     """The name of the operation or helper that a call runs, when what it gives is certainly not a callable."""
     method = module.inference.method(module, call.func)
     if method is not None:
         return method.name if method.member.io or method.member.coroutine or method.member.result in ("cursor", "command-cursor") else ""
+    if isinstance(call.func, ast.Name) and call.func.id in _READERS and call.args:
+        owner = module.inference.kind(module, call.args[0])
+        if owner is not None and owner.family in CURSORS and owner.flavour == "sync":
+            return call.func.id
+        return ""
     functions = [v for v in module.values(call.func) if isinstance(v, Function)]
     if len(functions) != 1 or functions[0].scope.yields or functions[0].scope.is_async:
         return ""
@@ -68,9 +99,99 @@ def _performs(module: "Module", call: ast.Call) -> str:
     given = known(module.values(call))
     if any(isinstance(v, (*_CALLABLE, External)) for v in given):
         return ""
-    if function.scope.returns and not all(isinstance(v, (Driver, Const, Mapping)) or v is NOTHING for v in given):
-        return ""
-    return function.scope.name
+    if all(isinstance(v, (Driver, Const, Mapping)) or v is NOTHING for v in given):
+        if given or not function.scope.returns:
+            return function.scope.name
+    return function.scope.name if all(_plain(function.module, value) for value in function.scope.returns) else ""
+
+
+def _plain(module: "Module", expression: ast.expr) -> bool:
+    """Whether an expression certainly is data and no callable: a number, text, container, document or result of the driver."""
+    pending: list[ast.expr] = [expression]
+    for _ in range(32):
+        if not pending:
+            return True
+        node = pending.pop()
+        if isinstance(node, _PLAIN):
+            continue
+        if isinstance(node, ast.BinOp):
+            continue
+        if isinstance(node, ast.UnaryOp):
+            continue
+        if isinstance(node, ast.IfExp):
+            pending.extend((node.body, node.orelse))
+            continue
+        if isinstance(node, ast.BoolOp):
+            pending.extend(node.values)
+            continue
+        if isinstance(node, ast.Call):
+            if last_name(node.func) in _PLAIN_RESULTS or module.inference.method(module, node.func) is not None:
+                continue
+            return False
+        if isinstance(node, (ast.Subscript, ast.Attribute)):
+            base: ast.AST = node.value
+            while isinstance(base, (ast.Subscript, ast.Attribute)):
+                base = base.value
+            owner = module.inference.kind(module, base)
+            if owner is not None and owner.family in ("document", "result"):
+                continue
+            return False
+        if isinstance(node, ast.Name):
+            if _plain_name(module, node, pending):
+                continue
+            return False
+        return False
+    return False
+
+
+def _plain_name(module: "Module", name: ast.Name, pending: list[ast.expr]) -> bool:
+    """Whether a name stands for data: known to, counted with, or bound to expressions that are still to be looked at."""
+    values = known(module.values(name))
+    if values and all(isinstance(v, (Driver, Const, Mapping, Sequence)) for v in values):
+        return True
+    scope = module.index.scope(name)
+    bindings = module.index.reaching(scope, name.id, name) if name.id in scope.bindings else []
+    if not bindings:
+        return False
+    for binding in bindings:
+        if binding.how == "param" and (_counted(module, name) or _annotated(binding.annotation)):
+            continue
+        if binding.how == "aug":
+            continue
+        if binding.how == "assign" and isinstance(binding.value, ast.expr) and not binding.path:
+            pending.append(binding.value)
+            continue
+        return False
+    return True
+
+
+def _counted(module: "Module", name: ast.Name) -> bool:
+    """Whether a parameter is used as a number: as an argument of ``range``."""
+    scope = module.index.scope(name).function
+    for load in module.index.name_loads.get(name.id, ()):
+        call = module.index.parents.get(load)
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Name)
+            and call.func.id == "range"
+            and module.index.scope(load).function is scope
+        ):
+            return True
+    return False
+
+
+_DATA = frozenset(
+    ("int", "str", "float", "bool", "bytes", "dict", "list", "Dict", "List", "Mapping", "MutableMapping", "ObjectId", "datetime")
+)
+
+
+def _annotated(annotation: ast.expr | None, names: frozenset[str] = _DATA) -> bool:
+    """Whether an annotation names a type of data."""
+    if isinstance(annotation, ast.Subscript):
+        annotation = annotation.value
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return annotation.value.partition("[")[0].rpartition(".")[2].strip() in names
+    return annotation is not None and last_name(annotation) in names
 
 
 # ---------------------------------------------------------------------- results nobody reads
@@ -114,6 +235,8 @@ def _unread(module: "Module", work: Work) -> bool:
     parent = module.index.parents.get(work.call)
     if isinstance(parent, ast.Expr):
         return True
+    if isinstance(parent, ast.Assign) and parent.value is work.call:
+        return all(isinstance(t, ast.Name) and t.id == "_" for t in parent.targets)
     if isinstance(parent, (ast.ListComp, ast.SetComp)) and parent.elt is work.call:
         return isinstance(module.index.parents.get(parent), ast.Expr)
     return False
@@ -187,18 +310,46 @@ def loose_arguments(module: "Module") -> list[LooseArguments]:
     return found
 
 
+_DOCUMENTS = frozenset(("dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "TypedDict", "SON"))
+_TEXTS = frozenset(("str", "ObjectId"))
+
+
 def _loose(module: "Module", given: ast.expr) -> str:
     if isinstance(given, ast.Dict):
         return "a document"
     if isinstance(given, ast.JoinedStr):
         return "a text"
     values = known(module.values(given))
-    if not values:
-        return ""
-    if all(isinstance(v, Mapping) or (isinstance(v, Driver) and v.family == "document") for v in values):
+    if values and all(isinstance(v, Mapping) or (isinstance(v, Driver) and v.family == "document") for v in values):
         return "a document"
-    if all(isinstance(v, Const) and isinstance(v.value, str) for v in values):
+    if values and all(isinstance(v, Const) and isinstance(v.value, str) for v in values):
         return "a text"
+    if isinstance(given, ast.Name) and all(not isinstance(v, Sequence) for v in values):
+        return _declared(module, given)
+    return ""
+
+
+def _declared(module: "Module", name: ast.Name) -> str:
+    """What a parameter is by its annotation, or by being used as a document in the same function."""
+    scope = module.index.scope(name)
+    bindings = module.index.reaching(scope, name.id, name) if name.id in scope.bindings else []
+    if not bindings:
+        return ""
+    if all(b.how == "param" and b.annotation is not None for b in bindings):
+        if all(_annotated(b.annotation, _TEXTS) for b in bindings):
+            return "a text"
+        return "a document" if all(_annotated(b.annotation, _DOCUMENTS) for b in bindings) else ""
+    if any(b.how not in ("param", "for") for b in bindings):
+        return ""
+    for load in module.index.name_loads.get(name.id, ()):
+        parent = module.index.parents.get(load)
+        if (
+            isinstance(parent, ast.Subscript)
+            and parent.value is load
+            and isinstance(constant(parent.slice), str)
+            and module.index.scope(load).function is scope.function
+        ):
+            return "a document"
     return ""
 
 
@@ -250,6 +401,12 @@ def _inserted(module: "Module", work: Work) -> list[tuple["Module", ast.expr]]:
             for function in (v for v in module.values(call.func) if isinstance(v, Function)):
                 found.extend(_by_function(module, function, call))
         return found
+    for value in work.targets:
+        if isinstance(value, Partial) and value.module is module and value.call.args:
+            if any(isinstance(t, Method) and t.name in _INSERTS for t in value.target):
+                found.append((module, value.call.args[0]))
+            for function in (t for t in value.target if isinstance(t, Function)):
+                found.extend(_by_function(module, function, value.call))
     for value in flatten(work.targets):
         if (
             isinstance(value, Method)
@@ -258,9 +415,26 @@ def _inserted(module: "Module", work: Work) -> list[tuple["Module", ast.expr]]:
             and work.arguments
         ):
             found.append((module, work.arguments[0]))
+        elif isinstance(value, Method) and value.name in _INSERTS and work.launcher.passing == spawners.EACH and work.arguments:
+            repeated = _repeated(module, work.arguments[0])
+            if repeated is not None:
+                found.append((module, repeated))
         elif isinstance(value, Function):
             found.extend(_by_function(module, value, None, work))
     return found
+
+
+def _repeated(module: "Module", iterable: ast.expr) -> ast.expr | None:
+    """The one object that every run gets from ``[doc] * n``, ``repeat(doc, n)`` or ``[doc for _ in …]``."""
+    for value in module.values(iterable):
+        if not isinstance(value, Sequence) or value.site is None or value.site.module is not module or len(value.elements) != 1:
+            continue
+        made, element = value.site.node, value.elements[0].expression
+        if not isinstance(element, (ast.Name, ast.Attribute)):
+            continue
+        if isinstance(made, (ast.BinOp, ast.Call)) or (isinstance(made, COMPREHENSIONS) and not bound_in(module, element, made)):
+            return element
+    return None
 
 
 def _calls(node: ast.AST) -> list[ast.Call]:
@@ -325,10 +499,14 @@ def _made_once(module: "Module", document: ast.expr, work: Work | None) -> Step 
     if not isinstance(document, (ast.Name, ast.Attribute)):
         return None
     values = known(module.values(document))
-    if len(values) != 1 or not isinstance(values[0], Mapping) or values[0].site is None:
+    if len(values) != 1 or not isinstance(values[0], (Mapping, Sequence)) or values[0].site is None:
         return None
     site = values[0].site
     if isinstance(site.node, (ast.DictComp, ast.Subscript)):
+        return None
+    if isinstance(values[0], Sequence) and not (
+        isinstance(site.node, ast.List) and site.node.elts and all(isinstance(e, ast.Dict) for e in site.node.elts)
+    ):
         return None
     if isinstance(document, ast.Name):
         scope = module.index.scope(document)

@@ -525,6 +525,8 @@ class Inference:
 
     def _supplied(self, module: "Module", scope: Scope, arg: ast.arg) -> Values | None:
         """What a framework hands to a handler's parameter that has no annotation: the request object."""
+        if arg.arg == "self" and scope.cls is None and scope.positional[:1] == [arg]:
+            return self._task_class(module, scope)
         if arg.arg not in ("request", "req", "ctx", "context", "update"):
             return None
         from flake8_mongo_threads.concurrency.frameworks import request_type
@@ -533,6 +535,18 @@ class Inference:
             path = request_type(value, arg.arg)
             if path:
                 return (External(path),)
+        return None
+
+    def _task_class(self, module: "Module", scope: Scope) -> Values | None:
+        """The task object that Celery hands to ``@app.task(bind=True, base=MongoTask)``."""
+        for decorator in scope.decorators:
+            if not isinstance(decorator, ast.Call):
+                continue
+            base = next((k.value for k in decorator.keywords if k.arg == "base"), None)
+            bound = any(k.arg == "bind" and isinstance(k.value, ast.Constant) and k.value.value is True for k in decorator.keywords)
+            if base is not None and bound:
+                classes = tuple(Instance(v) for v in self.values(module, base) if isinstance(v, Class))
+                return classes or None
         return None
 
     def _handler_paths(self, module: "Module", scope: Scope) -> list[str]:
@@ -1807,6 +1821,11 @@ class Inference:
             left = self.values(module, node.left, scope)  # type: ignore[attr-defined]
             if any(isinstance(v, (Class, External)) for v in left):
                 return (External("typing.Union", Site(module, node)),)
+        elif isinstance(operation, ast.Mult):
+            for side in (node.left, node.right):  # type: ignore[attr-defined]
+                if isinstance(side, (ast.List, ast.Tuple)) and not all(isinstance(e, ast.Constant) for e in side.elts):
+                    parts = tuple(v for v in self.values(module, side, scope) if isinstance(v, Sequence))
+                    return tuple(Sequence(v.elements, Site(module, node), many=True) for v in parts) or UNKNOWN_ONLY
         return UNKNOWN_ONLY
 
     # places ------------------------------------------------------------
@@ -2101,6 +2120,13 @@ def _zip(self: Inference, module: "Module", call: ast.Call, path: str) -> Values
     return (Sequence((Element(module, None, None, (Sequence(elements, site, exact=True),)),), site, many=True),)
 
 
+def _repeat(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    del self, path
+    if not call.args or isinstance(call.args[0], ast.Starred):
+        return UNKNOWN_ONLY
+    return (Sequence((Element(module, None, call.args[0]),), Site(module, call), many=True),)
+
+
 def _dict_call(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
     del path
     if call.args and not call.keywords:
@@ -2197,6 +2223,7 @@ _EXTERNAL_CALLS: dict[str, Callable[[Inference, "Module", ast.Call, str], Values
     "builtins.getattr": _getattr,
     "builtins.enumerate": _enumerate,
     "builtins.zip": _zip,
+    "itertools.repeat": _repeat,
     "builtins.dict": _dict_call,
     "collections.defaultdict": _dict_call,
     "collections.OrderedDict": _dict_call,

@@ -23,7 +23,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
     try_of,
 )
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.sharing import under_lock, wait_after, waits_for_each
+from flake8_mongo_threads.semantics.sharing import exclusive, handles, is_lock, under_lock, wait_after, waits_for_each
 from flake8_mongo_threads.semantics.spawns import Work
 from flake8_mongo_threads.semantics.syntax import WITHS, last_name, path_key, walk
 from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Function, Instance, Method, Sequence, Site, Value
@@ -78,6 +78,8 @@ def shared_clients_closed(module: "Module") -> list[SharedClientClosed]:
         if not is_shared(module, client, scope, operation.call):
             continue
         context = _many(module, scope)
+        if context is not None and _own_of_thread(client, scope, context):
+            continue
         if context is not None:
             if _closes_for_others(scope, context):
                 continue
@@ -107,6 +109,14 @@ def _closes_for_others(scope: Scope, context: Context) -> bool:
     return scope.name in CLOSING_NAMES and (context.edge is not None or context.work is not None)
 
 
+def _own_of_thread(client: Driver, scope: Scope, context: Context) -> bool:
+    """Whether a thread object closes a client that it made itself: every thread has its own."""
+    site = client.site
+    if site is None or context.where not in THREADS or context.work is not None:
+        return False
+    return scope.cls is not None and site.module.index.scope(site.node).function.cls is scope.cls
+
+
 def _closed_by_blocks(module: "Module") -> list[SharedClientClosed]:
     """``with client:`` in a handler or worker, around a client that others share."""
     found: list[SharedClientClosed] = []
@@ -117,11 +127,23 @@ def _closed_by_blocks(module: "Module") -> list[SharedClientClosed]:
             continue
         for item in node.items:
             for closed in closed_by_item(module, item.context_expr):
-                if closed.family != "client" or closed.module is not module:
+                if closed.family != "client" or _made_by_item(module, item.context_expr):
+                    continue
+                if closed.module is module and closed.node is not item.context_expr and _reported_there(module, closed.node):
                     continue
                 if is_shared(module, closed.driver, scope, item.context_expr):
                     found.append(_closed(module, item.context_expr, scope, closed.driver, context))
     return found
+
+
+def _reported_there(module: "Module", node: ast.AST) -> bool:
+    """Whether the close is in a function of this file that is reported itself."""
+    return module.index.scope(node).function.name not in CLOSING_NAMES
+
+
+def _made_by_item(module: "Module", expression: ast.expr) -> bool:
+    """Whether a ``with`` item makes the object of the program that closes the client."""
+    return isinstance(expression, ast.Call) and any(isinstance(v, Instance) for v in module.values(expression))
 
 
 def _closed_by_works(module: "Module") -> list[SharedClientClosed]:
@@ -411,6 +433,8 @@ def _waited(module: "Module", work: Work) -> bool:
             return True
         if isinstance(parent, (ast.For, ast.comprehension)):
             return True
+    if work.path == "asyncio.as_completed" and isinstance(parent, (ast.For, ast.AsyncFor, ast.comprehension)):
+        return True
     if work.where == spawners.TASK:
         node: ast.AST | None = parent
         while node is not None and not isinstance(node, ast.stmt):
@@ -507,6 +531,8 @@ def _judge(
         return ClosedEarly(module, closer.items[position].context_expr, work, held.family, text, closer, None, nested)
     if wait is not None and _within(module, wait, closer):
         return None
+    if _may_wait(module, work, (closer.end_lineno or closer.lineno, closer.end_col_offset or 0)):
+        return None
     del inner
     return ClosedEarly(
         module,
@@ -518,6 +544,49 @@ def _judge(
         None,
         None,
     )
+
+
+_WAITS = frozenset(
+    ("wait", "wait_for", "join", "is_alive", "acquire", "get", "serve_forever", "run_forever", "run", "serve", "start_consuming", "sleep", "pause", "done", "cancel", "input", "signal", "idle", "run_until_disconnected")
+)  # fmt: skip
+"""Calls that can take as long as the work does, or that end it."""
+
+
+def _may_wait(module: "Module", work: Work, end: tuple[int, int]) -> bool:
+    """Whether the code between a launch and a place can wait for the work in a way that we do not follow.
+
+    For work of a pool only a function that is given its handle; for a thread or task of its own also an event, a queue, a
+    loop, a pause, a ``yield``, or an ``await`` of anything that is not a single driver call.
+    """
+    start = (work.call.end_lineno or work.call.lineno, work.call.end_col_offset or 0)
+    scope = work.scope.function
+    index = module.index
+    names = handles(module, work)
+    alone = "()." not in work.path  # else a method of an executor, a pool or a task group
+    driver = {o.node for o in module.facts(Operation)}
+    for call in index.calls:
+        if not start <= (call.lineno, call.col_offset) < end or index.scope_of_node[call].function is not scope:
+            continue
+        name = last_name(call.func)
+        if alone and name in _WAITS and call not in driver:
+            return True
+        given = (*call.args, *(k.value for k in call.keywords))
+        if names and name not in ("append", "add", "print") and any(path_key(a) in names for a in given):
+            return True
+    if not alone:
+        return False
+    for loop, where in index.loops:
+        if where.function is scope and isinstance(loop, ast.While) and start <= (loop.lineno, loop.col_offset) < end:
+            return True
+    for node in scope.yields:
+        if start <= (node.lineno, node.col_offset) < end:
+            return True
+    if work.where == spawners.TASK:
+        for awaited in index.awaited:
+            at = (getattr(awaited, "lineno", 0), getattr(awaited, "col_offset", 0))
+            if start <= at < end and awaited not in driver and index.scope(awaited).function is scope:
+                return True
+    return False
 
 
 def _noun(work: Work) -> str:
@@ -563,8 +632,10 @@ def _call_closer(module: "Module", work: Work, held: Driver) -> ClosedEarly | No
         if operation.name not in ("close", "end_session") or operation.call is None or operation.scope.function is not work.scope.function:
             continue
         at = (operation.call.lineno, operation.call.col_offset)
-        if not start <= at < end or operation.owner.key() != held.key():
+        if not start <= at < end or operation.owner.key() != held.key() or exclusive(module, work.call, operation.call):
             continue
+        if _may_wait(module, work, at):
+            return None
         if wait is None and not _visible(module, work):
             return None
         closer = operation.call
@@ -768,6 +839,7 @@ def racy_builds(module: "Module") -> list[RacyBuild]:
             or not is_kept(module, build)
             or module.inference.is_cached(module, scope)
             or under_lock(module, build.call)
+            or _acquired(module, build.call)
         ):
             continue
         for context in module.contexts.at(scope):
@@ -793,6 +865,18 @@ def racy_builds(module: "Module") -> list[RacyBuild]:
                 text = f"every thread started at line {work.call.lineno}"
                 found.append(RacyBuild(module, lazy, work.call, text, (module.step(work.call, f"'{function.scope.name}' runs on {text}"),)))
     return found
+
+
+def _acquired(module: "Module", node: ast.AST) -> bool:
+    """Whether ``lock.acquire()`` stands before a node in its function."""
+    function = module.index.scope(node).function
+    line = getattr(node, "lineno", 0)
+    for call in module.index.calls:
+        func = call.func
+        if isinstance(func, ast.Attribute) and func.attr == "acquire" and call.lineno <= line:
+            if module.index.scope_of_node[call].function is function and is_lock(module, func.value):
+                return True
+    return False
 
 
 def _lazy_build(function: Function, depth: int, active: frozenset[int]) -> Build | None:

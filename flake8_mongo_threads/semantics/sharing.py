@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.carrying import MAX_HELPER_DEPTH, MAX_HELPERS, drivers_in, helpers, made_by_work, same_object
 from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS
-from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation
+from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, captured, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, single_worker
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, argument, constant, last_name, path_key
-from flake8_mongo_threads.semantics.values import Driver, External, Function, Method
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Method
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -51,7 +52,7 @@ def shared_objects(module: "Module") -> list[Shared]:
     """Every object that is not safe to share and that several workers get, one fact an object and launching function."""
     found: list[Shared] = []
     groups: dict[object, list[HandOver]] = {}
-    for hand_over in module.facts(HandOver):
+    for hand_over in (*module.facts(HandOver), *objects_of_workers(module)):
         if hand_over.value.family in NOT_SHAREABLE and not _owned_by_worker(hand_over) and not _only_closes(hand_over):
             groups.setdefault((hand_over.value.key(), id(hand_over.work.scope.function)), []).append(hand_over)
     for hand_overs in groups.values():
@@ -64,18 +65,9 @@ def shared_objects(module: "Module") -> list[Shared]:
 
 
 def _owned_by_worker(hand_over: HandOver) -> bool:
-    """Whether the object is made inside the code that runs in the worker."""
-    site = hand_over.value.site
-    if site is None:
-        return False
-    for function in hand_over.work.functions:
-        if site.module is function.module:
-            node: ast.AST | None = site.node
-            while node is not None:
-                if node is function.scope.node:
-                    return True
-                node = site.module.index.parents.get(node)
-    return False
+    """Whether the object is made by the code that runs in the worker."""
+    reads = hand_over.how in ("self", "closure", "global")
+    return made_by_work(hand_over.value, hand_over.work.functions, through=reads)
 
 
 def _only_closes(hand_over: HandOver) -> bool:
@@ -84,13 +76,41 @@ def _only_closes(hand_over: HandOver) -> bool:
     methods = [v for v in work.targets if isinstance(v, Method)]
     if methods:
         return all(m.name == "close" for m in methods) and hand_over.how == "bound"
-    uses = [
-        operation.name
-        for function in work.functions
-        for operation in function.module.facts(Operation)
-        if operation.scope.function is function.scope and operation.owner.kind == hand_over.value.kind
-    ]
+    uses = [name for _, _, name, _ in _worker_uses(hand_over) if name]
     return bool(uses) and all(name == "close" for name in uses)
+
+
+def objects_of_workers(module: "Module") -> list[HandOver]:
+    """What the constructors of ``Thread`` and ``Process`` subclasses are given and their ``run`` reads from ``self``."""
+    found: list[HandOver] = []
+    inference = module.inference
+    for call, scope, value in module.calls.constructions:
+        if not isinstance(value, Class) or not (call.args or call.keywords):
+            continue
+        base = next((b for b in inference.external_bases(value) if b in spawners.WORKER_CLASSES), None)
+        if base is None:
+            continue
+        name, where = spawners.WORKER_CLASSES[base]
+        order = inference.resolution_order(value)
+        runs = [Function(home, d, Instance(value)) for home, cls in order for d in inference.definitions(cls, name)][:1]
+        launcher = spawners.LAUNCHERS.get(base)
+        if not runs or launcher is None:
+            continue
+        read = {
+            driver.key()
+            for function in (*runs, *helpers(runs[0]))
+            if function is runs[0] or same_object(runs[0], function)
+            for driver, how, _ in captured(function)
+            if how == "self"
+        }
+        loop = enclosing_loop(module, call)
+        work = Work(module, scope, call, base, launcher, where, call.func, tuple(runs), [], loop, loop is not None, None)
+        for expression in (*call.args, *(k.value for k in call.keywords)):
+            inner = expression.value if isinstance(expression, ast.Starred) else expression
+            for driver in drivers_in(module, module.values(inner)):
+                if driver.key() in read:
+                    found.append(HandOver(module, work, driver, "argument", inner))
+    return found
 
 
 def _conflict(module: "Module", hand_overs: list[HandOver]) -> Shared | None:
@@ -337,13 +357,49 @@ def _mentions(expression: ast.AST, names: set[str]) -> bool:
 
 def _locked(hand_over: HandOver) -> bool:
     """Whether every use of the object inside the worker holds a lock."""
-    uses: list[tuple[Module, ast.AST]] = []
-    for function in hand_over.work.functions:
-        home = function.module
-        for operation in home.facts(Operation):
-            if operation.scope.function is function.scope and _uses(home, operation, hand_over.value):
-                uses.append((home, operation.node))
-    return bool(uses) and all(under_lock(home, node) for home, node in uses)
+    uses = _worker_uses(hand_over)
+    return bool(uses) and all(locked for _, _, _, locked in uses)
+
+
+Use = tuple["Module", ast.AST, str, bool]
+
+
+def _worker_uses(hand_over: HandOver) -> list[Use]:
+    """What the code of a worker does with the object, itself and through helpers: place, name of the operation (empty
+    when it is given to an iteration that is no operation), and whether a lock is held."""
+    found: list[Use] = []
+    pending = [(function, False, 0) for function in hand_over.work.functions]
+    seen: set[tuple[int, bool]] = set()
+    value = hand_over.value
+    while pending:
+        function, locked, depth = pending.pop(0)
+        key = (id(function.scope), locked)
+        if key in seen or len(seen) > MAX_HELPERS:
+            continue
+        seen.add(key)
+        home, scope = function.module, function.scope
+        for operation in operations_in(home, scope):
+            if _uses(home, operation, value):
+                found.append((home, operation.node, operation.name, locked or under_lock(home, operation.node)))
+        for node in _iterated(home, scope):
+            driver = home.inference.kind(home, node)
+            if driver is not None and driver.kind == value.kind:
+                found.append((home, node, "", locked or under_lock(home, node)))
+        if depth < MAX_HELPER_DEPTH:
+            pending.extend((e.target, locked or under_lock(home, e.node), depth + 1) for e in home.calls.inside(scope))
+    return found
+
+
+def _iterated(module: "Module", scope: Scope) -> list[ast.AST]:
+    """What one function gives to ``async for`` and ``anext``."""
+    index = module.index
+    found: list[ast.AST] = [loop.iter for loop, where in index.loops if isinstance(loop, ast.AsyncFor) and where.function is scope]
+    found.extend(
+        call.args[0]
+        for call in index.calls
+        if call.args and last_name(call.func) == "anext" and index.scope_of_node[call].function is scope
+    )
+    return found
 
 
 def _uses(module: "Module", operation: Operation, value: Driver) -> bool:
@@ -353,14 +409,31 @@ def _uses(module: "Module", operation: Operation, value: Driver) -> bool:
 
 
 def under_lock(module: "Module", node: ast.AST) -> bool:
-    """Whether a node stands inside ``with lock:`` (or ``async with``) of its own function."""
+    """Whether a node stands inside ``with lock:`` (or ``async with``) of its own function, or between ``acquire`` and ``release``."""
     for up in module.index.ancestors(node):
         if isinstance(up, (*FUNCTIONS, ast.Lambda)):
-            return False
+            break
         if isinstance(up, WITHS):
             for item in up.items:
                 if is_lock(module, item.context_expr):
                     return True
+    return _acquired(module, node)
+
+
+def _acquired(module: "Module", node: ast.AST) -> bool:
+    """Whether an ``acquire`` of a lock stands before a node in one of the blocks around it, without a ``release`` between."""
+    for owner, field, position in module.index.block_path(node, module.index.tree):
+        for statement in reversed(getattr(owner, field)[:position]):
+            call = statement.value if isinstance(statement, ast.Expr) else None
+            if isinstance(call, ast.Await):
+                call = call.value
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and is_lock(module, call.func.value):
+                if call.func.attr == "release":
+                    break
+                if call.func.attr == "acquire":
+                    return True
+        if isinstance(owner, (*FUNCTIONS, ast.ClassDef)):
+            break
     return False
 
 

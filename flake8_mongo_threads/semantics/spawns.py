@@ -253,6 +253,8 @@ def _coroutine_work(
         inner = expression.value if isinstance(expression, ast.Starred) else expression
         values = module.values(inner)
         several = starred or any(isinstance(v, (Sequence, Generator)) and getattr(v, "many", True) for v in values)
+        if isinstance(inner, (ast.List, ast.Tuple)) and len(inner.elts) < 2 and not any(isinstance(e, ast.Starred) for e in inner.elts):
+            several = False
         many = loop is not None or (launcher.many and several)
         found.append(Work(module, scope, call, path, launcher, where, inner, values, [], loop, many, pool))
     return found
@@ -300,6 +302,8 @@ def _arguments(call: ast.Call, launcher: Launcher) -> list[ast.expr]:
         named = keyword(call, "kwargs") or keyword(call, "kwds")
         if isinstance(named, ast.Dict):
             found.extend(v for v in named.values if v is not None)
+        elif isinstance(named, ast.Call) and last_name(named.func) == "dict":
+            found.extend(k.value for k in named.keywords)
     elif launcher.passing == spawners.REST:
         found.extend(a for a in call.args[launcher.index + 1 :])
         found.extend(k.value for k in call.keywords if k.arg is not None and k.arg != launcher.keyword)
@@ -329,7 +333,13 @@ def delivered(inference: "Inference", home: "Module", call: ast.Call, reference:
             continue
         if value.path in ("functools.partial", "functools.partialmethod"):
             if call.args and call.args[0] is reference:
-                return _by_position(home, call, position, name, 1)
+                given = _by_position(home, call, position, name, 1)
+                outer = home.index.parents.get(call)
+                outer = home.index.parents.get(outer) if isinstance(outer, ast.keyword) else outer
+                if given is None and position is not None and isinstance(outer, ast.Call) and outer.func is not call:
+                    # the partial is itself handed over: what it leaves open is filled by whoever calls it
+                    return delivered(inference, home, outer, call, position - len(call.args) + 1, name)
+                return given
             continue
         if value.path == "builtins.map" and position is not None and call.args and call.args[0] is reference:
             source = argument(call, position + 1)

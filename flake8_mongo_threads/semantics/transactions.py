@@ -713,17 +713,19 @@ class Outside:
             if not omitted
             else f"{piece.module.where(operation.node, module)}, with a session that this call leaves out"
         )
-        self.call = operation.call if direct and piece.depth == 0 else None
-        self.variable = piece.region.name if self.call is not None and _usable(piece, operation) else ""
+        self.call = operation.call if direct else None
+        self.variable = _variable(piece, operation) if self.call is not None else ""
         self.steps = (*piece.steps, piece.module.step(operation.node, f"'{operation.name}' has no session"))
         self.cause = f"await@{operation.span.line}:{operation.span.col}" if direct else ""
 
 
-def _usable(piece: Piece, operation: Operation) -> bool:
-    """Whether the name of the session means the session of the transaction at an operation."""
-    name = piece.region.name
-    if not name:
-        return False
+def _variable(piece: Piece, operation: Operation) -> str:
+    """What the session of the transaction is called at an operation; empty where it has no name."""
+    return next((name for name in sorted(piece.names) if _usable(piece, operation, name)), "")
+
+
+def _usable(piece: Piece, operation: Operation, name: str) -> bool:
+    """Whether a name means the session of the transaction at an operation."""
     if "." in name or "[" in name:
         return piece.region.scope is piece.scope
     current: Scope | None = operation.scope

@@ -1,0 +1,206 @@
+"""How objects come to launched work: one for all of its runs or one for each, by itself or through the functions it calls."""
+
+import ast
+from typing import TYPE_CHECKING
+
+from flake8_mongo_threads.semantics.inference import CURSORS
+from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, last_name
+from flake8_mongo_threads.semantics.values import Driver, Function, Instance, Mapping, Sequence, Value
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.module import Module
+    from flake8_mongo_threads.semantics.scopes import Scope
+
+MAX_ELEMENTS = 12
+MAX_HELPERS = 24
+MAX_HELPER_DEPTH = 4
+
+
+def drivers_in(module: "Module", values: tuple[Value, ...]) -> list[Driver]:
+    """The driver objects among some values and inside the containers among them."""
+    found: list[Driver] = []
+    pending: list[Value] = list(values)
+    for _ in range(48):
+        if not pending:
+            break
+        value = pending.pop(0)
+        driver = module.inference.as_driver(value)
+        if driver is not None:
+            found.append(driver)
+        elif isinstance(value, Sequence):
+            for element in value.elements[:MAX_ELEMENTS]:
+                pending.extend(module.inference.element(element))
+        elif isinstance(value, Mapping):
+            for _, element in value.items[:MAX_ELEMENTS]:
+                pending.extend(module.inference.element(element))
+    return found
+
+
+def dealt(module: "Module", expression: ast.AST, depth: int = 0) -> list[tuple[Driver, bool]]:
+    """The driver objects that the runs of a ``map`` get from one of its iterables, and whether each goes to one run alone.
+
+    A cursor that is the iterable itself is advanced by the caller: the runs get documents, not the cursor.
+    """
+    found: list[tuple[Driver, bool]] = []
+    target = expression.value if isinstance(expression, ast.Starred) else expression
+    for value in module.values(target):
+        driver = module.inference.as_driver(value)
+        if driver is not None:
+            if driver.family not in CURSORS:
+                found.append((driver, False))
+            continue
+        if not isinstance(value, Sequence):
+            continue
+        made = value.site.node if value.site is not None else None
+        if isinstance(made, ast.Call) and last_name(made.func) == "zip" and depth < 3:
+            for source in made.args:
+                found.extend(dealt(value.site.module, source, depth + 1))  # type: ignore[union-attr]
+            continue
+        repeated = isinstance(made, ast.BinOp) or (isinstance(made, ast.Call) and last_name(made.func) == "repeat")
+        times: dict[object, int] = {}
+        drivers: list[Driver] = []
+        for element in value.elements[:MAX_ELEMENTS]:
+            inside = drivers_in(module, module.inference.element(element))
+            for key in {d.key() for d in inside}:
+                times[key] = times.get(key, 0) + 1
+            drivers.extend(inside)
+        for driver in drivers:
+            one_of_many = isinstance(made, COMPREHENSIONS) and not _constant_in(value, made, driver)
+            alone = not repeated and (one_of_many or (not isinstance(made, COMPREHENSIONS) and times[driver.key()] == 1))
+            found.append((driver, alone))
+    return found
+
+
+def _constant_in(value: Sequence, comprehension: ast.AST, driver: Driver) -> bool:
+    """Whether a comprehension puts one object, made before it, into every one of its elements."""
+    site = value.site
+    if site is None or not value.elements or value.elements[0].expression is None:
+        return False
+    module = site.module
+    if (
+        driver.site is not None
+        and driver.site.module is module
+        and comprehension in (driver.site.node, *module.index.ancestors(driver.site.node))
+    ):
+        return False
+    expression = value.elements[0].expression
+    parts = expression.elts if isinstance(expression, (ast.Tuple, ast.List)) else [expression]
+    for part in parts:
+        own = module.inference.kind(module, part)
+        if own is not None and own.key() == driver.key():
+            return not bound_in(module, part, comprehension)
+    return False
+
+
+def bound_in(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
+    """Whether what an expression names is bound anew by each turn of a loop: its target, assigned in its body, or called there."""
+    index = module.index
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred, ast.Await)):
+        if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant) and bound_in(module, node.slice, loop):
+            return True
+        node = node.value
+    if isinstance(node, ast.Call):
+        return True
+    if not isinstance(node, ast.Name):
+        return False
+    scope: Scope | None = index.scope(node)
+    while scope is not None and node.id not in scope.bindings:
+        scope = scope.parent
+    if scope is None or scope.function is not index.scope(node).function:
+        return False
+    bindings = [b for b in index.reaching(scope, node.id, node) if b.how != "del"]
+    return bool(bindings) and all(_below(module, b.node, loop) for b in bindings)
+
+
+def _below(module: "Module", node: ast.AST, root: ast.AST) -> bool:
+    current: ast.AST | None = node
+    while current is not None:
+        if current is root:
+            return True
+        current = module.index.parents.get(current)
+    return False
+
+
+def fresh_for(module: "Module", value: Driver, work: Work, node: ast.AST | None = None) -> bool:
+    """Whether each run of some work has an object of its own.
+
+    The object is made inside the loop that launches the work, or what brings it in (``node``) is bound anew by each turn
+    of the innermost loop around it.
+    """
+    repeated = {work.loop} if work.loop is not None else set()
+    if isinstance(work.target, COMPREHENSIONS):
+        repeated.add(work.target)
+    current: ast.AST | None = value.site.node if value.site is not None and value.site.module is module else None
+    while current is not None:
+        if current in repeated:
+            return True
+        current = module.index.parents.get(current)
+    if node is None or node not in module.index.parents:
+        return False
+    around = enclosing_loop(module, node)
+    if around is None or not (around is work.loop or not _below(module, work.call, around)):
+        return False
+    if isinstance(node, ast.Call):  # a call in the loop that hands on an object of an outer scope gives the same one each time
+        site = value.site
+        return site is not None and site.module.index.scope(site.node).function.kind not in ("module", "class")
+    return bound_in(module, node, around)
+
+
+def helpers(function: Function) -> list[Function]:
+    """The functions that running a function runs as well, nearest first, without itself."""
+
+    def compute() -> list[Function]:
+        found: list[Function] = []
+        seen = {id(function.scope)}
+        layer = [function]
+        for _ in range(MAX_HELPER_DEPTH):
+            following: list[Function] = []
+            for caller in layer:
+                for edge in caller.module.calls.inside(caller.scope):
+                    if id(edge.target.scope) not in seen and len(found) < MAX_HELPERS:
+                        seen.add(id(edge.target.scope))
+                        found.append(edge.target)
+                        following.append(edge.target)
+            layer = following
+        return found
+
+    result: list[Function] = function.module.remember("helpers", function.scope, compute, [])
+    return result
+
+
+def same_object(function: Function, helper: Function) -> bool:
+    """Whether a helper is a method of the very class whose method the launched function is, so that both read one ``self``."""
+    mine, other = function.receiver, helper.receiver
+    if not isinstance(mine, Instance) or not isinstance(other, Instance):
+        return False
+    order = function.module.inference.resolution_order(mine.cls)
+    return any(scope is other.cls.scope for _, scope in order)
+
+
+def made_by_work(value: Driver, functions: list[Function], *, through: bool) -> bool:
+    """Whether the code that runs in a worker makes an object itself.
+
+    With ``through``, a function that only the worker's code calls counts as well: a ``run`` that opens its own client by
+    ``self._connect()``.
+    """
+    site = value.site
+    if site is None:
+        return False
+    home = site.module.index.scope(site.node).function
+    for function in functions:
+        scope: Scope | None = home if site.module is function.module else None
+        while scope is not None:
+            if scope is function.scope:
+                return True
+            scope = scope.parent
+        if not through:
+            continue
+        inner = helpers(function)
+        if all(h.scope is not home for h in inner):
+            continue
+        own = {id(function.scope), *(id(h.scope) for h in inner)}
+        callers = [s for s, edges in site.module.calls.edges.items() if any(e.target.scope is home for e in edges)]
+        if all(id(s) in own for s in callers):
+            return True
+    return False
