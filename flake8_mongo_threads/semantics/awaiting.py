@@ -11,9 +11,10 @@ from flake8_mongo_threads.driver import kinds
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.contexts import Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation
+from flake8_mongo_threads.semantics.guards import expects_failure, for_sync_twin
 from flake8_mongo_threads.semantics.inference import CURSORS
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, WITHS, last_name
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, WITHS
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
     OPEN,
@@ -403,7 +404,7 @@ def missing_awaits(module: "Module") -> list[Unawaited]:
         if awaitable is None:
             continue
         use = misuse(module, node, method.owner.flavour)
-        if use is None or (use.how == "iteration" and _gives_cursor(module, awaitable)):
+        if use is None or (use.how == "iteration" and _gives_cursor(module, awaitable)) or for_sync_twin(module, node):
             continue
         found.append(Unawaited(module, node, scope, awaitable, method, use))
     return found
@@ -604,25 +605,13 @@ def wrong_forms(module: "Module") -> list[WrongForm]:
             for generator in loop.generators:
                 if generator.is_async:
                     found.extend(_async_iterated(module, generator.iter, generator))
-    return [form for form in found if not expects_error(module, form.node)]
+    return [form for form in found if not expects_failure(module, form.node) and not for_sync_twin(module, form.node)]
 
 
 def _matters(module: "Module", node: ast.expr) -> bool:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.startswith("__"):
         return False  # x.__aenter__() written out
     return node in module.index.parents and not isinstance(node, (ast.Constant, ast.Await, ast.JoinedStr))
-
-
-_RAISES = frozenset(("raises", "assertRaises", "assertRaisesRegex", "assertRaisesRegexp"))
-
-
-def expects_error(module: "Module", node: ast.AST) -> bool:
-    """Whether a test asserts that an error is raised here: ``pytest.raises``, ``assertRaises``."""
-    return any(
-        isinstance(item.context_expr, ast.Call) and last_name(item.context_expr.func) in _RAISES
-        for block, entered in enclosing_with(module, node)
-        for item in block.items[:entered]
-    )
 
 
 def _awaited(module: "Module", node: ast.expr, at: ast.AST) -> list[WrongForm]:
@@ -777,7 +766,9 @@ def sync_iterations(module: "Module") -> list[SyncIteration]:
                 unawaited = kind is not None
             if kind is not None and kind.family in CURSORS and kind.flavour != "sync":
                 add(use.node, use.at, "unpack" if use.how == "unpack" else _iteration_name(use.at), kind, unawaited)
-    return sorted((i for i in found.values() if not expects_error(module, i.node)), key=lambda i: i.span)
+    return sorted(
+        (i for i in found.values() if not expects_failure(module, i.node) and not for_sync_twin(module, i.node)), key=lambda i: i.span
+    )
 
 
 def _iteration_name(at: ast.AST) -> str:

@@ -37,6 +37,24 @@ def expects_failure(module: "Module", node: ast.AST) -> bool:
     return False
 
 
+def for_sync_twin(module: "Module", node: ast.AST) -> bool:
+    """Whether asynchronous source that is translated to a synchronous twin (as unasync does) keeps this code for the twin:
+    the body of ``if _IS_SYNC``, or a function that its decorator ``require_sync`` skips."""
+    child = node
+    for up in module.index.ancestors(node):
+        if isinstance(up, ast.If):
+            negated = isinstance(up.test, ast.UnaryOp) and isinstance(up.test.op, ast.Not)
+            test = up.test.operand if isinstance(up.test, ast.UnaryOp) else up.test
+            if last_name(test).upper().strip("_") == "IS_SYNC" and child in (up.orelse if negated else up.body):
+                return True
+        elif isinstance(up, FUNCTIONS) and any(
+            last_name(d.func if isinstance(d, ast.Call) else d) == "require_sync" for d in getattr(up, "decorator_list", ())
+        ):
+            return True
+        child = up
+    return False
+
+
 def guarded(module: "Module", node: ast.AST, errors: frozenset[str] = NAME_ERRORS) -> bool:
     """Whether the code at ``node`` is protected from a name that is not there, by a handler of one of ``errors`` or by a test."""
     return caught(module, node, errors) or tested(module, node) or expects_failure(module, node)
