@@ -19,6 +19,8 @@ MODULE_LEVEL = {
     "MDB402/celery_module_client.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
     "MDB402/class_attribute.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
     "MDB402/daemon_and_tornado.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
+    "MDB402/forks.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
+    "MDB402/server_hooks.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
     "MDB402/module_client.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
     "MDB402/ok_connect_false.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
     "MDB402/ok_spawn.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",

@@ -8,7 +8,7 @@ from flake8_mongo_threads.edits import RenameImport, RenameKeyword, RenameName
 from flake8_mongo_threads.findings import Applicability, Fix
 from flake8_mongo_threads.rules.repair import anchor
 from flake8_mongo_threads.rules.thread_pool import executor_fix
-from flake8_mongo_threads.semantics.names import class_of
+from flake8_mongo_threads.semantics.names import STATE, class_of
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -42,6 +42,8 @@ def cure(use: "NameUse") -> str:
         return f"use {use.suggestion}"
     if use.what == "keyword":
         return "leave it out, or correct the name"
+    if use.what == "read" and use.shown.partition(".")[0].endswith("Client") and STATE.fullmatch(use.shown.rpartition(".")[2]):
+        return 'use admin.command("ping") in try/except'
     home = _home_of_member(use) if use.what in ("member", "read") else ""
     return f"'{use.shown.rpartition('.')[2]}' belongs to {home}" if home else "leave it out, or correct the name"
 

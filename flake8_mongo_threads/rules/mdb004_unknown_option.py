@@ -10,7 +10,7 @@ from flake8_mongo_threads.edits import RemoveKeyword, RenameKeyword, ReplaceExpr
 from flake8_mongo_threads.findings import Applicability, Finding, Fix
 from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.rules.repair import anchor
-from flake8_mongo_threads.semantics.options import IGNORED, KEYWORD, NEW, REMOVED, URI, OptionUse
+from flake8_mongo_threads.semantics.options import IGNORED, KEYWORD, KEYWORD_ONLY, NEW, REMOVED, URI, OptionUse
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -53,6 +53,8 @@ def check(module: "Module", use: OptionUse) -> Iterator[Finding]:
     where = " in the URI" if use.where == URI else ""
     if use.problem == IGNORED:
         what = f"is accepted and ignored since PyMongo {use.until}"
+    elif use.problem == KEYWORD_ONLY:
+        what = "is a keyword argument only, the driver warns and ignores it"
     elif use.problem == REMOVED:
         what = f"was removed in PyMongo {use.until} (target: {use.why})" if use.until else f"is not in PyMongo {use.answer.missing}"
         what += ", the driver only warns and ignores it" if use.where == URI else ", the client raises ConfigurationError"
@@ -71,6 +73,8 @@ def _cure(use: OptionUse) -> str:
         return f"use {replacement.advice}"
     if use.suggestion:
         return f"use {use.suggestion}"
+    if use.problem == KEYWORD_ONLY:
+        return f"pass {use.key}= to the client"
     if replacement is not None and replacement.arguments.startswith("drop: "):
         return f"drop it, {replacement.arguments[len('drop: ') :]}"
     return "drop it"

@@ -37,5 +37,5 @@ RULE = Rule(
 @RULE.on(OptionValue)
 def check(module: "Module", value: OptionValue) -> Iterator[Finding]:
     """Report the option whose value is wrong."""
-    effect = "in a URI the driver only warns and ignores it" if value.uri else "the client cannot be made"
+    effect = "the driver only warns and goes on without it" if value.ignored else "the client cannot be made"
     yield RULE.finding(module, value.span, f"client option {value.text}: {effect}, correct the value")

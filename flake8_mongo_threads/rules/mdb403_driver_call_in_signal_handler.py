@@ -77,5 +77,5 @@ def check(module: "Module", fact: Reentry) -> Iterator[Finding]:
         fact.span,
         f"'{fact.name}' of a {fact.owner.family} runs in {fact.text}: it hangs when the signal comes while the driver holds a lock, set a flag or raise SystemExit and close after it",
         fact.steps,
-        cause=f"reentry@{fact.span.line}:{fact.span.col}",
+        cause=fact.cause,
     )

@@ -69,5 +69,5 @@ def check(module: "Module", fact: Reentry) -> Iterator[Finding]:
         fact.span,
         f"'{fact.name}' of a {fact.owner.family} runs in {fact.text}: {consequence}, use a context manager or an explicit close",
         fact.steps,
-        cause=f"reentry@{fact.span.line}:{fact.span.col}",
+        cause=fact.cause,
     )

@@ -1,6 +1,7 @@
 """Who calls whom inside one module and out of it, and what is handed to threads, tasks and processes."""
 
 import ast
+import builtins
 from typing import TYPE_CHECKING, NamedTuple
 
 from flake8_mongo_threads.concurrency.names import PROPERTY_DECORATORS
@@ -59,6 +60,7 @@ class CallGraph:
         for node, scope in index.withs:
             self._withs.setdefault(scope.function, []).append(node)
         self._bound = _bound_names(module)
+        self._starred = any(what.name == "*" for what, _ in index.imports)
         self._launchers = LAUNCHER_NAMES | {
             b.name for b in self._imports() if isinstance(b.node, ast.alias) and b.node.name in LAUNCHER_NAMES
         }
@@ -168,6 +170,8 @@ class CallGraph:
         """Whether a call's callee can be of interest, told by names alone."""
         func = call.func
         if isinstance(func, ast.Name):
+            if self._starred and func.id not in self._bound:
+                return not hasattr(builtins, func.id) or func.id in _BUILTIN_CALLERS
             return func.id in self._bound or func.id in _BUILTIN_CALLERS
         if isinstance(func, ast.Attribute):
             if func.attr in self.module.project.interest:

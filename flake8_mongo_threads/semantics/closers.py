@@ -116,10 +116,53 @@ def _closed_by_manager(manager: Manager, module: "Module", call: ast.Call) -> li
 def ends(function: Function, depth: int = 0) -> list[Closed]:
     """What is closed whenever a function has run to its end, by straight-line code, ``finally`` and ``with``."""
     module, scope = function.module, function.scope
-    if depth > MAX_DEPTH:
+    if depth > MAX_DEPTH or scope not in _candidates(module):
         return []
     result: list[Closed] = module.remember("ends", scope, lambda: _ends(module, scope, depth), [])
     return result
+
+
+def _candidates(module: "Module") -> set[Scope]:
+    """The functions of a module that can close something, told by names alone: the others are not looked at."""
+
+    def compute() -> set[Scope]:
+        found: set[Scope] = set()
+        if "close" not in module.source.text and "end_session" not in module.source.text and "with " not in module.source.text:
+            return found
+        callers: dict[str, set[Scope]] = {}
+        for call in module.index.calls:
+            name = last_name(call.func)
+            scope = module.index.scope_of_node[call].function
+            callers.setdefault(name, set()).add(scope)
+            if name in ("close", "end_session") and isinstance(call.func, ast.Attribute) and _outlives(call.func.value, scope):
+                found.add(scope)
+        for node, where in module.index.withs:
+            scope = where.function
+            if scope.yields or any(_outlives(item.context_expr, scope) for item in node.items if not isinstance(item.context_expr, ast.Call)):
+                found.add(scope)
+        fresh = found
+        for _ in range(MAX_DEPTH):
+            names = {scope.name for scope in fresh} - {""}
+            fresh = {scope for name in names for scope in callers.get(name, ())} - found
+            found |= fresh
+        return found
+
+    result: set[Scope] = module.remember("closing candidates", module.index.module_scope, compute, set())
+    return result
+
+
+def _outlives(receiver: ast.expr, scope: Scope) -> bool:
+    """Whether a receiver is more than a local variable of a plain function, whose end is nobody else's business."""
+    if scope.yields:
+        return True
+    node: ast.expr = receiver
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return isinstance(node, ast.Call)
+    if node.id in scope.globals or node.id in scope.nonlocals:
+        return True
+    return all(binding.how == "param" for binding in scope.bindings.get(node.id, ()))
 
 
 def _ends(module: "Module", scope: Scope, depth: int) -> list[Closed]:

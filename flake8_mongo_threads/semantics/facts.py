@@ -33,7 +33,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, keyword, last_name
-from flake8_mongo_threads.semantics.values import Awaitable, Const, Driver, External, Function, Method, Partial, Sequence
+from flake8_mongo_threads.semantics.values import Awaitable, Const, Driver, External, Function, Mapping, Method, Partial, Sequence
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -650,16 +650,20 @@ def _carried(module: "Module", target: ast.expr) -> list[tuple[Driver, str, ast.
         if isinstance(node, ast.Call) and any(isinstance(v, External) and v.path == "builtins.map" for v in module.values(node.func)):
             for arg in node.args[1:]:
                 found.extend((driver, "argument", arg, alone) for driver, alone in dealt(module, arg))
+            pending.extend(arg.body for arg in node.args[:1] if isinstance(arg, ast.Lambda))
         elif isinstance(node, ast.Call):
             for arg in (*node.args, *(k.value for k in node.keywords)):
                 inner = arg.value if isinstance(arg, ast.Starred) else arg
                 found.extend((driver, "argument", inner, False) for driver in _drivers(module, inner))
-                if isinstance(inner, (ast.Attribute, ast.Lambda)):
-                    pending.append(inner)
+                if isinstance(inner, (ast.Attribute, ast.Lambda)) or (isinstance(inner, ast.Call) and _is_coroutine(module, inner)):
+                    pending.append(inner)  # a coroutine handed to the one that is launched runs inside it
+            pending.extend(v.call for v in module.values(node.func) if isinstance(v, Partial) and v.module is module)
             if isinstance(node.func, ast.Attribute):
                 owner = module.inference.kind(module, node.func.value)
                 if owner is not None:
                     found.append((owner, "bound", node.func.value, False))
+                elif node.func.attr == "values" and not node.args:
+                    pending.extend(_entries(module, node.func.value))
         elif isinstance(node, ast.Attribute):
             owner = module.inference.kind(module, node.value)
             if owner is not None:
@@ -673,6 +677,21 @@ def _carried(module: "Module", target: ast.expr) -> list[tuple[Driver, str, ast.
         elif isinstance(node, ast.Name):
             pending.extend(_coroutines_of(module, node))
     return found
+
+
+def _is_coroutine(module: "Module", expression: ast.expr) -> bool:
+    return any(isinstance(v, Awaitable) and v.how == "coroutine" for v in module.values(expression))
+
+
+def _entries(module: "Module", expression: ast.expr) -> list[ast.AST]:
+    """What the values of a dictionary are made by."""
+    return [
+        element.expression
+        for value in module.values(expression)
+        if isinstance(value, Mapping)
+        for _, element in value.items[:12]
+        if element.module is module and isinstance(element.expression, ast.Call)
+    ]
 
 
 def _coroutines_of(module: "Module", name: ast.Name) -> list[ast.AST]:

@@ -335,36 +335,33 @@ class _Walker:
         return [b for n in names for b in self.scope.bindings.get(n.id, ()) if b.node is n or b.value is item.context_expr]
 
     def _keys_of_item(self, closed: Closed, item: ast.withitem, bound: list[Binding]) -> list[Key]:
-        keys: list[Key] = []
+        """The keys under which what a ``with`` item closes is known after its block."""
         module = self.module
-        receiver = (
-            item.context_expr.args[0]
-            if isinstance(item.context_expr, ast.Call) and closed.receiver in item.context_expr.args
-            else item.context_expr
-        )
-        if closed.receiver is not None and closed.receiver is not item.context_expr and closed.node is item.context_expr:
-            receiver = closed.receiver
-        keys.extend(("place", *place) for place in exact(module, receiver))
         site = closed.driver.key()
+        keys: list[Key] = []
+        path = ""
         if unique(closed.driver, self.scope):
             keys.append(site)  # type: ignore[arg-type]
+        if closed.node is item.context_expr:
+            if closed.receiver is not None:
+                keys.extend(("place", *place) for place in exact(module, closed.receiver))
+        else:
+            # an object of the program closes what it holds
+            path = closed.path_from_self()
+            for base, prefix in exact(module, item.context_expr):
+                keys.append(("via", base, site))
+                if path:
+                    keys.append(("place", base, prefix + path))
+        given = module.values(item.optional_vars) if item.optional_vars is not None else ()
+        drivers = [v for v in given if isinstance(v, Driver)]
         for binding in bound:
             base = binding_base(binding)
-            if closed.family == "client" or item.optional_vars is None or self._is_session(item.optional_vars):
-                keys.append(("via", base, site))
-            path = closed.path_from_self() if closed.node is not item.context_expr else ""
+            keys.append(("via", base, site))
             if path:
                 keys.append(("place", base, path))
-            given = module.values(item.optional_vars) if item.optional_vars is not None else ()
-            drivers = [v for v in given if isinstance(v, Driver)]
             if drivers and all(_rooted(d, closed) for d in drivers):
                 keys.append(("place", base, ""))
-        if isinstance(receiver, ast.Name):
-            keys.extend(("via", place[0], site) for place in exact(module, receiver)[:1])
         return keys
-
-    def _is_session(self, target: ast.expr) -> bool:
-        return any(isinstance(v, Driver) and v.family == "session" for v in self.module.values(target))
 
     def _try(self, node: ast.stmt, state: State) -> State | None:
         final: list[ast.stmt] = node.finalbody  # type: ignore[attr-defined]
@@ -436,7 +433,7 @@ class _Walker:
             elif state and call not in resolved:
                 self._unknown_call(call, state)
         if state:
-            self._subscripts(statement, state)
+            self._reads(statement, state)
         if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.If, ast.While, ast.Delete)):
             self._rebound(statement, state)
 
@@ -688,15 +685,21 @@ class _Walker:
                 self._report(edge.node, "client", operation.owner, target.scope.name, status[1])
                 return
 
-    def _subscripts(self, statement: ast.AST, state: State) -> None:
-        """``cursor[0]`` reads."""
+    def _reads(self, statement: ast.AST, state: State) -> None:
+        """Reads of cursors that are no operations of their own: ``cursor[0]``, and ``async for`` in a comprehension."""
         if isinstance(statement, (*LOOPS, *TRIES, *WITHS, ast.If, ast.Match)):
             return
+        kind = self.module.inference.kind
         for node in walk(statement):
             if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and not isinstance(node.slice, ast.Slice):
-                owner = self.module.inference.kind(self.module, node.value)
+                owner = kind(self.module, node.value)
                 if owner is not None and owner.family == "cursor" and owner.flavour == "sync":
                     self._check(node, owner, "[]", node.value, state)
+            elif isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp)):
+                for generator in node.generators:
+                    owner = kind(self.module, generator.iter) if generator.is_async else None
+                    if owner is not None and owner.family in CURSORS:
+                        self._check(generator.iter, owner, "async for", generator.iter, state)
 
     def _report(
         self,

@@ -19,6 +19,7 @@ NAME_ERRORS = frozenset(("ImportError", "ModuleNotFoundError", "AttributeError",
 _ASSERTS_FAILURE = frozenset(
     ("raises", "assertRaises", "assertRaisesRegex", "assertRaisesRegexp", "assert_raises", "RaisesGroup", "RaisesExc")
 )
+_ASSERTS_WARNING = frozenset(("catch_warnings", "warns", "assertWarns", "assertWarnsRegex", "deprecated_call"))
 _PROBES = frozenset(("hasattr", "getattr", "find_spec", "dir", "callable", "signature", "getfullargspec", "importorskip"))
 _GIVES_UP = frozenset(("skip", "skipTest", "fail", "exit", "xfail"))
 _FLAG = re.compile(r"version|^(?:is_|_)?(?:has|have)_|(?:mongo|motor|bson)\w*_?(?:gte|lt|ge|v)?_?\d|^PY_?\d", re.IGNORECASE)
@@ -94,6 +95,29 @@ def _names(node: ast.AST) -> set[str]:
 
 def _called(node: ast.AST) -> str:
     return last_name(node.func) if isinstance(node, ast.Call) else ""
+
+
+def expects_warning(module: "Module", node: ast.AST) -> bool:
+    """Whether the warnings of the code are collected or asserted: ``warnings.catch_warnings``, ``pytest.warns``, ``assertWarns``."""
+    for up in module.index.ancestors(node):
+        if isinstance(up, WITHS) and any(_called(item.context_expr) in _ASSERTS_WARNING for item in up.items):
+            return True
+    return False
+
+
+def tested_class(module: "Module", node: ast.Attribute, expected: str) -> bool:
+    """Whether an ``isinstance`` test around or before the code says that the receiver may be something else than ``expected``."""
+    receiver = ast.dump(node.value)
+    for test in _tests(module, node):
+        for part in walk(test):
+            if isinstance(part, ast.Call) and last_name(part.func) == "isinstance" and len(part.args) == 2:
+                if ast.dump(part.args[0]) == receiver and _class_names(part.args[1]) != {expected}:
+                    return True
+    return False
+
+
+def _class_names(node: ast.expr) -> set[str]:
+    return {last_name(each) for each in (node.elts if isinstance(node, ast.Tuple) else [node])}
 
 
 def tested(module: "Module", node: ast.AST) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.concurrency.names import CACHING_DECORATORS, OFFLOADING_DECORATORS, PROPERTY_DECORATORS, canonical, slot
+from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, THREAD_POOLS
 from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.scopes import Binding, Import, Scope, Store
@@ -103,6 +104,8 @@ _ANNOTATION_MAP = frozenset(
         "typing.OrderedDict",
     )
 )
+
+EXECUTORS = PROCESS_POOLS | THREAD_POOLS
 
 
 class Inference:
@@ -236,8 +239,10 @@ class Inference:
                     inner = self._star(target, name) if ("star", id(target)) not in self.active else BOTTOM
                     if inner:
                         return inner
-                elif what.level == 0 and kinds.class_kind(what.module + "." + name) is not None:
-                    return (External(canonical(what.module + "." + name)),)
+                elif what.level == 0:
+                    path = canonical(what.module + "." + name)
+                    if kinds.class_kind(what.module + "." + name) is not None or path in LAUNCHERS or path + "()" in EXECUTORS:
+                        return (External(path),)
         return BOTTOM
 
     def join(self, module: "Module", bindings: list[Binding]) -> Values:

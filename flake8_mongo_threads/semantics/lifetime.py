@@ -14,7 +14,7 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation,
 from flake8_mongo_threads.semantics.lifecycle import (
     Build,
     builds_in,
-    effects,
+    call_kept,
     guarded,
     in_handler_of,
     is_kept,
@@ -252,19 +252,22 @@ def _made_for_the_call(module: "Module", node: ast.AST, scope: Scope) -> bool:
 
 
 def _closed_by(module: "Module", edge: Edge) -> Driver | None:
-    """The shared client that a called function, whose job is to close, closes."""
+    """The shared client that a called function closes: one whose job that is, or any of another module."""
     function = edge.target
-    if function.scope.name not in CLOSING_NAMES or edge.how != "call":
+    if edge.how != "call" or _made_for_the_call(module, edge.node, edge.caller):
         return None
-    for operation in operations_in(function.module, function.scope):
-        if operation.name == "close" and operation.owner.family == "client" and operation.call is not None:
-            client = operation.owner
-            if _made_for_the_call(module, edge.node, edge.caller):
-                return None
-            if client.site is not None and module is client.site.module and module.index.scope(client.site.node).function is edge.caller:
-                return None
-            if is_shared(function.module, client, function.scope, operation.call):
-                return client
+    clients: list[tuple[Driver, ast.AST]] = []
+    if function.scope.name in CLOSING_NAMES:
+        for operation in operations_in(function.module, function.scope):
+            if operation.name == "close" and operation.owner.family == "client" and operation.call is not None:
+                clients.append((operation.owner, operation.call))
+    elif function.module is not module and not function.scope.yields:
+        clients.extend((c.driver, c.node) for c in ends(function) if c.family == "client" and c.module is function.module)
+    for client, node in clients:
+        if client.site is not None and module is client.site.module and module.index.scope(client.site.node).function is edge.caller:
+            return None
+        if is_shared(function.module, client, function.scope, node):
+            return client
     return None
 
 
@@ -706,22 +709,44 @@ def rebuilt_clients(module: "Module") -> list[Rebuilt]:
     return found
 
 
+MAX_REBUILD_DEPTH = 2
+
+
 def _through(module: "Module", edge: Edge, handler: ast.ExceptHandler, error: str, seen: set[ast.AST]) -> list[Rebuilt]:
-    home = edge.target.module
-    step = module.step(handler, f"handler for {error}")
-    if home is module:
-        found = []
-        for build in builds_in(module, edge.target.scope):
-            if build.call not in seen and not is_kept(module, build) and _same_server(module, build):
-                seen.add(build.call)
-                call = module.step(edge.node, f"calls '{edge.target.scope.name}'")
-                found.append(Rebuilt(module, build.call, build.name, error, (step, call, module.step(build.call, "a new client is built"))))
-        return found
-    built = effects(edge.target)
-    if built and edge.node not in seen and not edge.target.scope.params:
-        seen.add(edge.node)
-        return [Rebuilt(module, edge.node, built[0].build.name, error, (step, *built[0].steps))]
-    return []
+    """What the functions that a handler calls build: reported where it is built in this file, else at the handler's call."""
+    found: list[Rebuilt] = []
+    handled = module.step(handler, f"handler for {error}")
+    pending: list[tuple[Function, tuple[Step, ...]]] = [
+        (edge.target, (handled, module.step(edge.node, f"calls '{edge.target.scope.name}'")))
+    ]
+    visited: set[Scope] = set()
+    depths = {edge.target.scope: 0}
+    given = edge.node.args if isinstance(edge.node, ast.Call) else []
+    while pending and len(visited) < 24:
+        function, steps = pending.pop(0)
+        home, scope = function.module, function.scope
+        if scope in visited or home.inference.is_cached(home, scope):
+            continue
+        visited.add(scope)
+        for build in builds_in(home, scope):
+            if is_kept(home, build):
+                continue
+            # arguments of the handler's own call may name another server
+            if home is not module and given:
+                continue
+            if home is module and not _same_server(module, build):
+                continue
+            node = build.call if home is module else edge.node
+            if node not in seen:
+                seen.add(node)
+                found.append(Rebuilt(module, node, build.name, error, (*steps, home.step(build.call, "a new client is built"))))
+        if depths[scope] < MAX_REBUILD_DEPTH:
+            for inner in home.calls.inside(scope):
+                if inner.how == "call" and inner.target.scope not in depths and not call_kept(home, inner):
+                    depths[inner.target.scope] = depths[scope] + 1
+                    step = home.step(inner.node, f"'{scope.name}' calls '{inner.target.scope.name}'")
+                    pending.append((inner.target, (*steps, step)))
+    return found
 
 
 def _recovered(module: "Module", handler: ast.ExceptHandler, node: ast.AST) -> str:

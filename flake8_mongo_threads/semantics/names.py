@@ -19,11 +19,11 @@ from flake8_mongo_threads.driver.requirements import read_text
 from flake8_mongo_threads.driver.targets import target_for
 from flake8_mongo_threads.findings import Span
 from flake8_mongo_threads.semantics.facts import PRODUCERS
-from flake8_mongo_threads.semantics.guards import IMPORT_ERRORS, NAME_ERRORS, guarded
+from flake8_mongo_threads.semantics.guards import IMPORT_ERRORS, NAME_ERRORS, guarded, tested_class
 from flake8_mongo_threads.semantics.inference import MAX_WORK
 from flake8_mongo_threads.semantics.scopes import Import, Scope
 from flake8_mongo_threads.semantics.syntax import last_name, literal_text, text_of
-from flake8_mongo_threads.semantics.values import Class, Driver, External, Instance, Method, Partial, Value, known
+from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Instance, Method, Partial, Value, known
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -56,6 +56,8 @@ _SPELLINGS: dict[tuple[str, str], str] = {
     ("gridfs-bucket", "async"): "gridfs.AsyncGridFSBucket",
     ("gridfs", "sync"): "gridfs.GridFS",
     ("gridfs", "async"): "gridfs.AsyncGridFS",
+    ("grid-out-cursor", "sync"): "gridfs.GridOutCursor",
+    ("grid-out-cursor", "async"): "gridfs.AsyncGridOutCursor",
     ("client-encryption", "sync"): "pymongo.encryption.ClientEncryption",
     ("client-encryption", "async"): "pymongo.asynchronous.encryption.AsyncClientEncryption",
     ("client", "motor"): "motor.motor_asyncio.AsyncIOMotorClient",
@@ -66,6 +68,7 @@ _SPELLINGS: dict[tuple[str, str], str] = {
     ("change-stream", "motor"): "motor.motor_asyncio.AsyncIOMotorChangeStream",
     ("session", "motor"): "motor.motor_asyncio.AsyncIOMotorClientSession",
     ("gridfs-bucket", "motor"): "motor.motor_asyncio.AsyncIOMotorGridFSBucket",
+    ("grid-out-cursor", "motor"): "motor.motor_asyncio.AsyncIOMotorGridOutCursor",
 }
 """A public path of the class of a kind. GridIn and GridOut answer for the fields of the stored document: they are left out."""
 
@@ -91,6 +94,12 @@ _MOCK = frozenset(
     )
 )
 """What only a mock has: the object was replaced by one, wherever that was done."""
+
+STATE = re.compile(
+    r"(?:is|has|was|can|should)_\w+|is[A-Z]\w*|(?:dis)?connected|closed|alive|open(?:ed)?|ready|active|available|exists|empty|started|stopped|running"
+    r"|healthy|valid|initiali[sz]ed|online"
+)
+"""Names of flags: a driver's object without such a member gives a database or collection, which is no answer."""
 
 _MARKS = {"pymongo": "mongo_client.py", "bson": "objectid.py", "gridfs": "grid_file.py", "motor": "core.py"}
 """A file that only the driver's own package has."""
@@ -373,7 +382,9 @@ class _Scan:
 
     def _attribute(self, node: ast.Attribute) -> None:
         values = known(self.module.values(node.value))
-        if not values:
+        if not values or UNKNOWN in values:
+            if isinstance(node.value, ast.Name):
+                self._of_exception(node, node.value)
             return
         if all(isinstance(value, Method) for value in values):
             self._method_as_collection(node, values[0])
@@ -407,9 +418,30 @@ class _Scan:
         elif found.kind == "class" and api.is_class(found.path):
             if not instance and (name in dir(type) or name in _MOCK):
                 return
-            if instance and api.has_getattr(found.path):
+            if instance and (api.has_getattr(found.path) or _subclass_has(found.path, name)):
                 return
             self._class_member(node, found.path, renames.family_of(found.path))
+
+    def _of_exception(self, node: ast.Attribute, name: ast.Name) -> None:
+        """An attribute of a caught exception: wrong when no class that the handler names has it, nor any that inherits from one."""
+        index = self.module.index
+        handler = next((up for up in index.ancestors(name) if isinstance(up, ast.ExceptHandler) and up.name == name.id), None)
+        if handler is None or handler.type is None or node.attr in index.attribute_stores:
+            return
+        if any(b.how != "except" and handler.lineno < b.position[0] <= name.lineno for b in index.scope(name).bindings.get(name.id, ())):
+            return
+        found = []
+        for each in handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]:
+            values = known(self.module.values(each))
+            path = values[0].path if len(values) == 1 and isinstance(values[0], External) else ""
+            resolved = api.resolve(path, self.everything) if path.partition(".")[0] in api.PACKAGES else None
+            if resolved is None or not api.is_class(resolved.path) or _subclass_has(resolved.path, node.attr):
+                return
+            if not self._wrong(api.member(resolved.path, node.attr, self.target)):
+                return
+            found.append(resolved.path)
+        if found:
+            self._class_member(node, found[0], "")
 
     def _module_attribute(self, node: ast.Attribute, module_path: str) -> None:
         name = node.attr
@@ -535,7 +567,9 @@ class _Scan:
         if answer.status is Status.LATER or problem_of(answer, self.target.mask(answer.dist)) == NEW:
             return False
         if answer.status is Status.NEVER:
-            return renames.member_replacement(family, node.attr) is not None and self._in_test(node, parent)
+            if renames.member_replacement(family, node.attr) is not None:
+                return self._in_test(node, parent)
+            return STATE.fullmatch(node.attr) is not None and self._asks_truth(node, parent)
         if self._in_test(node, parent):
             return True
         if api.member_kind(class_id, node.attr) not in ("property", "attribute"):
@@ -558,6 +592,14 @@ class _Scan:
         index = self.module.index
         loads: list[ast.AST] = [*index.name_loads.get(name, ()), *index.attribute_loads.get(name, ())]
         return any(isinstance(index.parents.get(load), (ast.Attribute, ast.Subscript)) for load in loads)
+
+    @classmethod
+    def _asks_truth(cls, node: ast.AST, parent: ast.AST | None) -> bool:
+        """Whether a value is used as a flag: its truth is asked for, or it is compared with a constant."""
+        if isinstance(parent, ast.Compare):
+            others = [side for side in (parent.left, *parent.comparators) if side is not node]
+            return all(isinstance(side, ast.Constant) and side.value is not None for side in others)
+        return cls._in_test(node, parent)
 
     @staticmethod
     def _in_test(node: ast.AST, parent: ast.AST | None) -> bool:
@@ -716,6 +758,8 @@ class _Scan:
         if subject.startswith("bson.") and answer.status is Status.NEVER and not self.roots - {"bson"}:
             # Another distribution is called bson, too; it comes without the others.
             return True
+        if isinstance(node, ast.Attribute) and tested_class(self.module, node, subject.rpartition(".")[0].rpartition(".")[2]):
+            return True
         return guarded(self.module, node, errors) or self._skipped(subject)
 
     def _skipped(self, subject: str) -> bool:
@@ -787,6 +831,15 @@ def _has_unknown_base(cls: Class) -> bool:
 def _ever(name: str) -> bool:
     """Whether any release of a driver has the name as a member of some object of the user interface."""
     return any(name in kinds.members(family, flavour) for family in kinds.FAMILIES for flavour in kinds.FLAVOURS)
+
+
+@functools.cache
+def _subclass_has(class_id: str, name: str) -> bool:
+    """Whether a class of the drivers that inherits from a class has the member: ``except PyMongoError as exc: exc.code`` may be right."""
+    from flake8_mongo_threads.driver import _api_data
+
+    quoted = f'"{name}":'
+    return any(quoted in text and class_id in api.linearised(path) for path, text in _api_data.MEMBERS.items() if path != class_id)
 
 
 def _path_of_member(class_id: str, name: str) -> Replacement | None:

@@ -6,6 +6,7 @@ dictionary that is unpacked into the call and written out in the same file.
 
 import ast
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -15,9 +16,10 @@ from flake8_mongo_threads.driver.renames import Replacement
 from flake8_mongo_threads.driver.targets import target_for
 from flake8_mongo_threads.findings import Span
 from flake8_mongo_threads.semantics.facts import PRODUCERS
-from flake8_mongo_threads.semantics.guards import expects_failure, tested
+from flake8_mongo_threads.semantics.guards import expects_failure, expects_warning, tested
 from flake8_mongo_threads.semantics.names import NEW, NONEXISTENT, REMOVED, is_driver_source, problem_of
-from flake8_mongo_threads.semantics.syntax import argument, literal_text
+from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.syntax import argument, last_name, literal_text, text_of
 from flake8_mongo_threads.semantics.values import Class, Const, External, Mapping, Partial, Value, known
 
 if TYPE_CHECKING:
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
 
 IGNORED = "ignored"
 
+KEYWORD_ONLY = "keyword-only"
+
 KEYWORD = "keyword"
 URI = "uri"
 ENTRY = "entry"
+POSITION = "position"
 
 _HOLE = "\0"
 """Stands in a text for a part that is not a literal."""
@@ -35,6 +40,10 @@ _MAX_PARTS = 200
 _FORMAT = re.compile(r"%(?:\(\w+\))?[-#0 +]*\d*(?:\.\d+)?[sdr]")
 _BRACES = re.compile(r"\{[^{}]*\}")
 _SCHEMES = ("mongodb://", "mongodb+srv://")
+_POSITIONS = ("host", "port", "document_class", "tz_aware", "connect", "type_registry")
+"""The arguments of a client without their names, since 3.0."""
+_FIXED = 100
+"""Stands for positions that cannot be told."""
 
 
 class _Unknown:
@@ -52,12 +61,14 @@ class Option(NamedTuple):
     key: str
     """As it is written."""
     value: object
-    """The literal value (always text in a URI), or ``UNKNOWN_VALUE``."""
+    """The literal value (always text in a URI; the elements of a list, ``{}`` for a dictionary), or ``UNKNOWN_VALUE``."""
     span: Span
     where: str
-    """keyword, uri or entry (of a dictionary)."""
+    """keyword, uri, entry (of a dictionary) or position (an argument without its name)."""
     node: ast.AST
-    """The keyword, the string, or the key in the dictionary."""
+    """The keyword, the string, the key in the dictionary, or the argument."""
+    expression: ast.AST | None = None
+    """The value as it is written, outside of a URI."""
 
     @property
     def lower(self) -> str:
@@ -68,14 +79,18 @@ class Option(NamedTuple):
 class ClientCall:
     """A call that makes a client, with the options that can be read."""
 
-    __slots__ = ("call", "complete", "flavour", "hosts", "options", "target")
+    __slots__ = ("call", "complete", "count", "flavour", "hosts", "options", "target")
 
-    def __init__(self, call: ast.Call, flavour: str, options: list[Option], hosts: str | None, target: Target, *, complete: bool) -> None:
+    def __init__(
+        self, call: ast.Call, flavour: str, options: list[Option], hosts: str | None, target: Target, *, complete: bool, count: int = 0
+    ) -> None:
         self.call = call
         self.flavour = flavour
         self.options = options
         self.hosts = hosts
         """The URI up to its options, when it is a literal; None when there is no URI."""
+        self.count = count
+        """How many hosts are named, as far as literals tell."""
         self.target = target
         self.complete = complete
         """Whether there can be no option that was not read."""
@@ -99,7 +114,7 @@ class OptionUse:
         self.node = option.node
         self.answer = answer
         self.problem = problem
-        """nonexistent, removed, new or ignored."""
+        """nonexistent, removed, new, ignored or keyword-only (in a URI)."""
         self.since = answer.since
         self.until = answer.until
         self.why = client.target.why("pymongo")
@@ -115,7 +130,8 @@ class OptionValue(NamedTuple):
     span: Span
     text: str
     """What is wrong, for the message."""
-    uri: bool
+    ignored: bool
+    """Whether the driver only warns and goes on without the value."""
 
 
 # ---------------------------------------------------------------------- clients
@@ -154,7 +170,10 @@ def client_calls(module: "Module") -> list[ClientCall]:
             callees = known(module.values(call.args[0]))
             flavour = _client_flavour(module, callees[0]) if len(callees) == 1 else ""
             skip = 1
-        elif not isinstance(value, Partial):
+        elif isinstance(value, Partial):
+            flavour = _client_flavour(module, value.target[0]) if len(value.target) == 1 else ""
+            skip = _FIXED
+        else:
             flavour = _client_flavour(module, value)
         if not flavour:
             continue
@@ -164,6 +183,47 @@ def client_calls(module: "Module") -> list[ClientCall]:
         if target is None:
             target = target_for(module.location, module.project.config)
         found.append(_read(module, call, flavour, target, skip))
+    for call, flavour, skip in (*_initialisers(module), *_class_attributes(module)):
+        if call not in seen and not expects_failure(module, call):
+            target = target or target_for(module.location, module.project.config)
+            found.append(_read(module, call, flavour, target, skip))
+    found.sort(key=lambda client: (client.call.lineno, client.call.col_offset))
+    return found
+
+
+def _class_attributes(module: "Module") -> list[tuple[ast.Call, str, int]]:
+    """``self.client_class(…)`` where a class of this file has ``client_class = MongoClient``."""
+    found = []
+    named = {
+        name for scope in module.index.scopes if scope.kind == "class" for name, all_ in scope.bindings.items() if all_[0].how == "assign"
+    }
+    for call in module.index.calls:
+        func = call.func
+        if isinstance(func, ast.Attribute) and func.attr in named and isinstance(func.value, ast.Name):
+            values = known(module.values(func))
+            flavour = _client_flavour(module, values[0]) if len(values) == 1 else ""
+            if flavour:
+                found.append((call, flavour, 0))
+    return found
+
+
+def _initialisers(module: "Module") -> list[tuple[ast.Call, str, int]]:
+    """``super().__init__(…)`` and ``MongoClient.__init__(self, …)`` in a class that inherits from a client of the drivers directly."""
+    found = []
+    for call in module.index.calls:
+        func = call.func
+        if not isinstance(func, ast.Attribute) or func.attr != "__init__":
+            continue
+        if isinstance(func.value, ast.Call) and last_name(func.value.func) == "super":
+            scope: Scope | None = module.index.scope(call).function
+            scope = scope.parent if scope is not None else None
+            bases = list(getattr(scope.node, "bases", ())) if scope is not None and scope.kind == "class" else []
+        else:
+            bases = [func.value]
+        if len(bases) == 1 and (values := known(module.values(bases[0]))) and len(values) == 1 and isinstance(values[0], External):
+            flavour = _client_flavour(module, values[0])
+            if flavour:
+                found.append((call, flavour, _FIXED))
     return found
 
 
@@ -172,17 +232,27 @@ def _read(module: "Module", call: ast.Call, flavour: str, target: Target, skip: 
     complete = not skip and not any(isinstance(arg, ast.Starred) for arg in call.args)
     host = argument(call, skip, "host")
     hosts: str | None = None
+    count = 0
     if host is not None:
         for each in host.elts if isinstance(host, (ast.List, ast.Tuple)) else [host]:
             text, parts = literal(module, each)
             if text is None or (_HOLE in text and not text.startswith(_SCHEMES)):
                 complete = False
-            elif text.startswith(_SCHEMES):
+                continue
+            if text.startswith(_SCHEMES):
                 head, _, query = text.partition("?")
                 hosts = head
                 options.extend(_of_uri(module, query, parts))
                 if query.rpartition("=")[0].endswith(_HOLE) or query.startswith(_HOLE) or f"&{_HOLE}" in query:
                     complete = False
+                text = head.partition("://")[2].rpartition("@")[2].partition("/")[0]
+            count += text.count(",") + 1
+    if skip < _FIXED and not target.pymongo & ~api.since("pymongo", "3.0"):
+        for key, given in zip(_POSITIONS, call.args[skip:], strict=False):
+            if isinstance(given, ast.Starred):
+                break
+            if key != "host":
+                options.append(Option(key, value_of(given), module.source.span(given), POSITION, given, given))
     for item in call.keywords:
         if item.arg is None:
             entries = _entries(module, item.value)
@@ -193,14 +263,18 @@ def _read(module: "Module", call: ast.Call, flavour: str, target: Target, skip: 
         elif item.arg != "host":
             span = module.source.span(item)
             name = Span(span.line, span.col, span.line, span.col + len(item.arg))
-            options.append(Option(item.arg, value_of(item.value), name, KEYWORD, item))
-    return ClientCall(call, flavour, options, hosts, target, complete=complete)
+            options.append(Option(item.arg, value_of(item.value), name, KEYWORD, item, item.value))
+    return ClientCall(call, flavour, options, hosts, target, complete=complete, count=count)
 
 
 def value_of(node: ast.AST | None) -> object:
-    """The value of a literal (None included), or ``UNKNOWN_VALUE``."""
+    """The value of a literal (None included; a display as a list or as ``{}``), or ``UNKNOWN_VALUE``."""
     if isinstance(node, ast.Constant):
         return node.value
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        return [item.value if isinstance(item, ast.Constant) else {} if isinstance(item, ast.Dict) else UNKNOWN_VALUE for item in node.elts]
+    if isinstance(node, ast.Dict):
+        return {}
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
         if isinstance(node.operand.value, (int, float)):
             return -node.operand.value
@@ -225,7 +299,7 @@ def _entries(module: "Module", expression: ast.expr) -> list[Option] | None:
         span = module.source.span(place)
         if isinstance(place, ast.keyword):
             span = Span(span.line, span.col, span.line, span.col + len(key))
-        found.append(Option(key, value_of(element.expression), span, ENTRY, place))
+        found.append(Option(key, value_of(element.expression), span, ENTRY, place, element.expression))
     return found
 
 
@@ -370,7 +444,7 @@ def option_uses(module: "Module") -> list[OptionUse]:
     for client in module.facts(ClientCall):
         for option in client.options:
             use = _judge(client, option)
-            if use is not None and not tested(module, client.call):
+            if use is not None and not tested(module, client.call) and not (option.where == URI and expects_warning(module, client.call)):
                 found.append(use)
     return found
 
@@ -381,6 +455,10 @@ def _judge(client: ClientCall, option: Option) -> OptionUse | None:
         return None
     target = client.target
     answer = api.option(key, target)
+    if option.where == URI and option.lower in _NOT_IN_URI and answer.status in (Status.OK, Status.SOME):
+        if target.pymongo & api.since("pymongo", "3.13"):
+            spelled = _NOT_IN_URI[option.lower]
+            return OptionUse(client, option, answer, KEYWORD_ONLY, spelled if spelled in api.option_names(target) else "")
     if answer.status is Status.OK:
         ignored = renames.IGNORED_OPTIONS.get(option.lower)
         if ignored and target.pymongo & api.since("pymongo", ignored):
@@ -394,6 +472,23 @@ def _judge(client: ClientCall, option: Option) -> OptionUse | None:
 
 # ---------------------------------------------------------------------- values
 
+
+_NOT_IN_URI = {
+    "authoidcallowedhosts": "",
+    "auto_encryption_opts": "",
+    "document_class": "",
+    "enable_overload_retargeting": "enableOverloadRetargeting",
+    "event_listeners": "",
+    "max_adaptive_retries": "maxAdaptiveRetries",
+    "password": "",
+    "read_preference": "readPreference",
+    "server_selector": "",
+    "srv_host_validator": "",
+    "type_registry": "",
+    "tzinfo": "",
+    "username": "",
+}
+"""Options that are keyword arguments only, with the one a URI has instead: there the driver calls them unknown (seen with 3.13, 4.6 and 4.20)."""
 
 _NUMBER = (int, float)
 _READ_MODES = frozenset(("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"))
@@ -425,6 +520,19 @@ _TIMES: dict[str, tuple[bool, bool]] = {
     "validate_positive_float_or_zero": (False, True),
 }
 """Validator -> whether None, whether 0 is accepted."""
+_INSTANCES = {
+    "validate_auto_encryption_opts_or_none": "must be AutoEncryptionOpts",
+    "validate_driver_or_none": "must be a DriverInfo",
+    "validate_server_api_or_none": "must be a ServerApi",
+    "validate_type_registry": "must be a TypeRegistry",
+    "validate_is_callable_or_none": "must be a callable",
+    "validate_tzinfo": "must be a tzinfo",
+}
+"""Validators of options that take an object or None: no literal will do."""
+_CONVERSIONS = frozenset(("DATETIME", "DATETIME_CLAMP", "DATETIME_MS", "DATETIME_AUTO"))
+_COMPRESSORS = frozenset(("snappy", "zlib", "zstd"))
+_REQUIRES_USERNAME = frozenset(("GSSAPI", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"))
+_NO_PASSWORD = frozenset(("GSSAPI", "MONGODB-X509", "MONGODB-OIDC"))
 _LARGEST = 1_000_000_000
 _LONGEST_NAME = 128
 _MIN_HEARTBEAT = 500
@@ -440,28 +548,70 @@ def refusal(key: str, value: object) -> str:
         return _integer(value, *_INTEGERS[validator])
     if validator in _TIMES:
         reason = _time(value, *_TIMES[validator])
-        if not reason and key.lower() == "heartbeatfrequencyms" and value is not None and _float(value) < _MIN_HEARTBEAT:
+        if not reason and key.lower() == "heartbeatfrequencyms" and _float(value) < _MIN_HEARTBEAT:
             return f"must be at least {_MIN_HEARTBEAT}"
         return reason
     if validator in _CHOICES:
-        if isinstance(value, str) and value not in _CHOICES[validator]:
+        if not isinstance(value, str) or value not in _CHOICES[validator]:
             return f"must be one of {', '.join(sorted(_CHOICES[validator]))}"
         return ""
+    if validator in _INSTANCES:
+        return "" if value is None else _INSTANCES[validator]
     if validator == "validate_boolean_or_string":
-        return _boolean(value)
+        return "" if value is None and key in ("connect", "tz_aware") else _boolean(value)
     if validator == "validate_non_negative_int_or_basestring":
-        if isinstance(value, float) or value is None:
+        if isinstance(value, (float, list, dict)) or value is None:
             return "must be an integer or a text"
         return "must not be negative" if _float(value) < 0 else ""
     if validator == "validate_max_staleness":
         return "" if value in (-1, "-1") else _integer(value, 1, none=False)
     if validator == "validate_zlib_compression_level":
-        reason = _integer(value, -1, none=False)
+        reason = "" if isinstance(value, float) else _integer(value, -1, none=False)
         return reason or ("must be between -1 and 9" if _float(value) > 9 else "")
+    return _refused_object(key.lower(), validator, value)
+
+
+def _refused_object(key: str, validator: str, value: object) -> str:
+    """The same for options that take texts, names and objects."""
+    plain = isinstance(value, (*_NUMBER, str))
     if validator in ("validate_string", "validate_string_or_none"):
-        return "must be a text" if isinstance(value, _NUMBER) else ""
-    if validator == "validate_appname_or_none" and isinstance(value, str) and len(value.encode()) > _LONGEST_NAME:
-        return f"must be at most {_LONGEST_NAME} bytes long"
+        refused = isinstance(value, (*_NUMBER, list, dict)) or (value is None and validator == "validate_string")
+        return "must be a text" if refused else ""
+    if validator == "validate_appname_or_none":
+        if isinstance(value, str):
+            return f"must be at most {_LONGEST_NAME} bytes long" if len(value.encode()) > _LONGEST_NAME else ""
+        return "" if value is None else "must be a text"
+    if validator == "validate_readable":
+        return "must be the path of a file" if isinstance(value, (*_NUMBER, list, dict)) else ""
+    if validator == "validate_list":
+        return "" if isinstance(value, list) else "must be a list"
+    if validator == "_validate_event_listeners":
+        return "must be a list of listeners" if value is None or value == {} or (plain and value != "") else ""
+    if validator == "validate_document_class":
+        return "must be a class" if plain and value else ""
+    if key == "port":
+        return "" if value is None or isinstance(value, int) else "must be an integer"
+    if validator == "validate_read_preference":
+        return "must be a read preference such as ReadPreference.SECONDARY; a text is readPreference="
+    if validator == "validate_read_preference_tags":
+        items = value if isinstance(value, list) else [value]
+        wrong = any(item is not UNKNOWN_VALUE and (not isinstance(item, str) or (item != "" and ":" not in item)) for item in items)
+        return "must be texts such as 'dc:ny,rack:1'" if wrong else ""
+    if validator == "validate_compressors":
+        if isinstance(value, str):
+            unknown = [name for name in (part.strip() for part in value.split(",")) if name and name not in _COMPRESSORS]
+            return f"has the unsupported compressor '{unknown[0]}'" if unknown else ""
+        return "" if isinstance(value, (list, dict)) else "must be a text or a list"
+    if validator == "validate_auth_mechanism_properties":
+        if isinstance(value, str):
+            return "" if ":" in value else "must be key:value pairs"
+        return "" if isinstance(value, dict) else "must be a text or a dictionary"
+    if validator == "validate_datetime_conversion":
+        if isinstance(value, str):
+            fine = value in _CONVERSIONS or (value.isdigit() and 1 <= int(value) <= len(_CONVERSIONS))
+        else:
+            fine = value is None or (isinstance(value, int) and 1 <= value <= len(_CONVERSIONS))
+        return "" if fine else f"must be one of {', '.join(sorted(_CONVERSIONS))}"
     return ""
 
 
@@ -500,7 +650,7 @@ def _time(value: object, none: bool, zero: bool) -> str:
 
 
 def _boolean(value: object) -> str:
-    if value is None or isinstance(value, bool):
+    if isinstance(value, bool):
         return ""
     if isinstance(value, str):
         return "" if value in ("true", "false") else "must be true or false"
@@ -509,23 +659,46 @@ def _boolean(value: object) -> str:
 
 def option_values(module: "Module") -> list[OptionValue]:
     """The literal values that the driver refuses."""
-    found = []
+    four = api.since("pymongo", "4.0")
+    found: list[OptionValue] = []
     for client in module.facts(ClientCall):
         if tested(module, client.call):
             continue
+        first = len(found)
         bad = set()
         for option in client.options:
             if api.option(option.key, client.target).status is not Status.OK:
                 continue
-            reason = refusal(option.key, option.value)
+            if option.where == URI and option.lower in _NOT_IN_URI:
+                continue
+            reason = _refused_name(module, option) or refusal(option.key, option.value)
+            if not reason and option.lower == "maxpoolsize" and option.value in (0, "0") and not client.target.pymongo & four:
+                reason = "must be a positive integer before PyMongo 4.0"
             if reason:
                 bad.add(option.lower)
-                found.append(OptionValue(option.span, f"{option.key}={_shown(option)} is refused, it {reason}", option.where == URI))
+                ignored = option.where == URI and option.lower != "datetime_conversion"
+                ignored = ignored or (option.lower == "compressors" and isinstance(option.value, str))
+                found.append(OptionValue(option.span, f"{option.key}={_shown(option)} is refused, it {reason}", ignored))
         found.extend(_contradictions(client, bad))
+        if any(value.ignored for value in found[first:]) and expects_warning(module, client.call):
+            found[first:] = [value for value in found[first:] if not value.ignored]
     return found
 
 
+def _refused_name(module: "Module", option: Option) -> str:
+    """``readPreference=ReadPreference.SECONDARY``: the option is a text, its twin ``read_preference`` takes the object."""
+    if option.lower != "readpreference" or not isinstance(option.expression, ast.Attribute):
+        return ""
+    values = known(module.values(option.expression.value))
+    if len(values) == 1 and isinstance(values[0], External) and values[0].path.endswith(".ReadPreference"):
+        if values[0].path.partition(".")[0] in api.PACKAGES:
+            return f"must be a text: write read_preference={last_name(option.expression.value)}.{option.expression.attr}"
+    return ""
+
+
 def _shown(option: Option) -> str:
+    if option.value is UNKNOWN_VALUE or isinstance(option.value, (list, dict)):
+        return "…" if option.expression is None else text_of(option.expression, 40)
     text = str(option.value) if option.where == URI else repr(option.value)
     return text if len(text) <= 40 else text[:39] + "…"
 
@@ -550,8 +723,8 @@ def _whole(option: Option | None) -> int | None:
 def _contradictions(client: ClientCall, bad: set[str]) -> list[OptionValue]:
     found: list[OptionValue] = []
 
-    def report(option: Option, text: str) -> None:
-        found.append(OptionValue(option.span, text, uri=False))
+    def report(option: Option, text: str, *, ignored: bool = False) -> None:
+        found.append(OptionValue(option.span, text, ignored))
 
     least, most = client.get("minpoolsize"), client.get("maxpoolsize")
     if least is not None and not bad & {"minpoolsize", "maxpoolsize"}:
@@ -563,27 +736,91 @@ def _contradictions(client: ClientCall, bad: set[str]) -> list[OptionValue]:
             report(least, f"minPoolSize={low} is more than {default}maxPoolSize={high}")
     direct = client.get("directconnection")
     balanced = client.get("loadbalanced")
+    srv = client.hosts is not None and client.hosts.startswith("mongodb+srv:")
     if direct is not None and _true(direct):
         if _true(balanced):
             report(direct, "directConnection=True and loadBalanced=True exclude each other")
-        elif client.hosts is not None and (client.hosts.startswith("mongodb+srv:") or "," in client.hosts.rpartition("@")[2]):
+        elif srv or client.count > 1:
             report(direct, "directConnection=True allows one host only")
     replica_set = client.get("replicaset")
-    if balanced is not None and _true(balanced) and replica_set is not None and replica_set.value not in (None, UNKNOWN_VALUE):
-        report(balanced, "loadBalanced=True and replicaSet exclude each other")
+    if balanced is not None and _true(balanced):
+        if replica_set is not None and replica_set.value not in (None, UNKNOWN_VALUE):
+            report(balanced, "loadBalanced=True and replicaSet exclude each other")
+        elif client.count > 1 and not srv:
+            report(balanced, "loadBalanced=True allows one host only")
     journal = client.get("journal", "j")
-    if journal is not None and _true(journal) and _whole(client.get("w")) == 0:
-        report(journal, "w=0 asks for no acknowledgement and journal=True for one")
+    if journal is not None and _true(journal):
+        if _whole(client.get("w")) == 0:
+            report(journal, "w=0 asks for no acknowledgement and journal=True for one")
+        elif _true(client.get("fsync")):
+            report(journal, "journal=True and fsync=True exclude each other")
     tls, ssl = client.get("tls"), client.get("ssl")
     if tls is not None and ssl is not None and ((_true(tls) and _false(ssl)) or (_false(tls) and _true(ssl))):
         report(max(tls, ssl, key=lambda option: (option.span.line, option.span.col)), "tls and ssl are two names of one option and differ")
-    insecure = client.get("tlsinsecure")
-    if insecure is not None:
+    if client.get("tlsinsecure") is not None:
         for key in ("tlsallowinvalidcertificates", "tlsallowinvalidhostnames", "tlsdisableocspendpointcheck"):
             other = client.get(key)
-            if other is not None and other.where == insecure.where == URI:
+            if other is not None:
                 report(other, f"tlsInsecure and {other.key} exclude each other")
+    _srv_contradictions(client, bad, report, srv=srv)
+    _read_contradictions(client, bad, report)
+    _login_contradictions(client, bad, report)
+    seen: dict[str, str] = {}
+    for option in client.options:
+        if option.where == URI and option.lower != "readpreferencetags":
+            if option.lower in seen and option.lower not in bad:
+                report(option, f"{option.key} stands twice in the URI", ignored=True)
+            seen[option.lower] = option.key
     return found
+
+
+def _srv_contradictions(client: ClientCall, bad: set[str], report: Callable[..., None], *, srv: bool) -> None:
+    """Options that only a ``mongodb+srv`` URI may have."""
+    most = client.get("srvmaxhosts")
+    limited = most is not None and "srvmaxhosts" not in bad and (_whole(most) or 0) > 0
+    if client.hosts is not None and not srv:
+        for key in ("srvmaxhosts", "srvservicename", "srvallowedhostssuffix"):
+            option = client.get(key)
+            if option is None or key in bad or option.value is UNKNOWN_VALUE:
+                continue
+            if (key == "srvmaxhosts" and limited) or (option.where == URI and option.value not in ("mongodb", "")):
+                report(option, f"{option.key} needs a mongodb+srv:// URI")
+    elif srv and most is not None and limited:
+        replica_set = client.get("replicaset")
+        if replica_set is not None and replica_set.value not in (None, "", UNKNOWN_VALUE):
+            report(most, f"{most.key} and {replica_set.key} exclude each other")
+
+
+def _read_contradictions(client: ClientCall, bad: set[str], report: Callable[..., None]) -> None:
+    """What reads from the primary cannot have, and a time zone without ``tz_aware``."""
+    mode = client.get("readpreference", "read_preference")
+    primary = (client.complete and mode is None) or (mode is not None and mode.value == "primary")
+    stale, tags = client.get("maxstalenessseconds"), client.get("readpreferencetags")
+    if primary and stale is not None and "maxstalenessseconds" not in bad and (_whole(stale) or 0) > 0:
+        report(stale, f"{stale.key} needs a read preference other than primary")
+    if primary and tags is not None and "readpreferencetags" not in bad and isinstance(tags.value, str) and tags.value:
+        report(tags, f"{tags.key} needs a read preference other than primary")
+    zone, aware = client.get("tzinfo"), client.get("tz_aware")
+    if zone is not None and isinstance(zone.expression, (ast.Call, ast.Attribute)) and zone.where == KEYWORD:
+        certain = isinstance(zone.expression, ast.Call) or last_name(zone.expression).lower() == "utc"
+        if certain and (_false(aware) or (aware is None and client.complete)):
+            report(zone, "tzinfo needs tz_aware=True")
+
+
+def _login_contradictions(client: ClientCall, bad: set[str], report: Callable[..., None]) -> None:
+    """A user without a password, and a mechanism without a user."""
+    if not client.complete or (client.hosts is not None and ("@" in client.hosts or _HOLE in client.hosts)):
+        return
+    user, password, mechanism = client.get("username"), client.get("password"), client.get("authmechanism")
+    if mechanism is not None and (mechanism.value is UNKNOWN_VALUE or "authmechanism" in bad):
+        return
+    named = mechanism.value if mechanism is not None else None
+    if user is None:
+        if mechanism is not None and named in _REQUIRES_USERNAME:
+            report(mechanism, f"authMechanism={named} needs a username")
+    elif user.where != URI and isinstance(user.value, str) and user.value and named not in _NO_PASSWORD:
+        if password is None or password.value in (None, ""):
+            report(user, "username needs a password")
 
 
 PRODUCERS[ClientCall] = client_calls

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.carrying import helpers, made_by_work
 from flake8_mongo_threads.semantics.contexts import Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.sharing import objects_of_workers
 from flake8_mongo_threads.semantics.spawns import Work
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, argument, constant, ends, keyword
-from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Site
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, argument, constant, ends, keyword, last_name
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Partial, Sequence, Site, Value
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -21,6 +23,17 @@ UNPICKLABLE = frozenset(
         "client-encryption",
     )
 )  # fmt: skip
+
+TASK_CLASSES = frozenset(("celery.Task", "celery.Celery().Task", "celery.current_app.Task"))
+"""Classes whose objects the parent of a prefork pool makes: what their constructors open is inherited by the children."""
+
+PICKLE_METHODS = ("__getstate__", "__reduce__", "__reduce_ex__", "__getnewargs__", "__deepcopy__")
+"""Methods by which a class says itself what of its objects is pickled."""
+
+HOOKS = frozenset(
+    ("uwsgidecorators.postfork", "celery.signals.worker_process_init.connect", "celery.signals.worker_process_init.connect()")
+)
+"""Decorators of functions that run in each child right after the fork."""
 
 MAX_DEPTH = 5
 
@@ -47,7 +60,7 @@ def sent_to_processes(module: "Module") -> list[SentToProcess]:
     """Driver objects handed to processes, the first one of each launch."""
     found: list[SentToProcess] = []
     seen: set[int] = set()
-    for hand_over in module.facts(HandOver):
+    for hand_over in (*module.facts(HandOver), *objects_of_workers(module)):
         work = hand_over.work
         if (
             work.where != spawners.PROCESS
@@ -60,7 +73,61 @@ def sent_to_processes(module: "Module") -> list[SentToProcess]:
             continue
         seen.add(id(work))
         found.append(SentToProcess(module, work, hand_over.value, hand_over.how, hand_over.node))
+    for work in module.calls.works:
+        if work.where == spawners.PROCESS and id(work) not in seen and work.path != "os.register_at_fork":
+            carried = _holder_sent(module, work)
+            if carried is not None:
+                value, how, node = carried
+                found.append(SentToProcess(module, work, value, how, node))
     return found
+
+
+def _holder_sent(module: "Module", work: Work) -> tuple[Driver, str, ast.AST] | None:
+    """An object of the program that holds a driver object and goes to a process: as an argument, or by a bound method."""
+    expressions: list[ast.AST] = list(work.arguments)
+    for value in work.targets:
+        if isinstance(value, Partial) and value.module is module:
+            expressions.extend((*value.call.args, *(k.value for k in value.call.keywords)))
+    for expression in expressions:
+        inner = expression.value if isinstance(expression, ast.Starred) else expression
+        for value in module.values(inner):
+            for candidate in _elements(module, value):
+                held = _held(candidate)
+                if held is not None:
+                    return held, "argument", inner
+    for function in work.functions:
+        plain = module.inference.decorators(function.module, function.scope) & {"builtins.staticmethod", "builtins.classmethod"}
+        if function.receiver is not None and function.scope.cls is not None and not plain and isinstance(work.target, ast.Attribute):
+            held = _held(function.receiver)
+            if held is not None and not made_by_work(held, [function], through=True):
+                return held, "self", work.target
+    return None
+
+
+def _elements(module: "Module", value: Value) -> list[Value]:
+    if isinstance(value, Sequence):
+        return [v for e in value.elements[:8] for v in module.inference.element(e)]
+    return [value]
+
+
+def _held(value: Value) -> Driver | None:
+    """The driver object that the constructor of an object's class puts into an attribute, when pickling takes it along."""
+    if not isinstance(value, Instance):
+        return None
+    order = value.cls.module.inference.resolution_order(value.cls)
+    if any(name in cls.bindings for _, cls in order for name in PICKLE_METHODS):
+        return None
+    for home, cls in order:
+        for constructor in home.inference.definitions(cls, "__init__"):
+            receiver = constructor.positional[0].arg if constructor.positional else ""
+            for stores in home.index.attribute_stores.values():
+                for store in stores:
+                    if store.scope.function is not constructor or last_name(store.target.value) != receiver:
+                        continue
+                    kind = home.inference.agreed(home.inference.stored(home, store))
+                    if kind is not None and kind.family in UNPICKLABLE:
+                        return kind
+    return None
 
 
 def _travels(module: "Module", hand_over: HandOver) -> bool:
@@ -75,13 +142,13 @@ def _travels(module: "Module", hand_over: HandOver) -> bool:
         if not isinstance(receiver, Instance):
             return False
         for _, cls in module.inference.resolution_order(receiver.cls):
-            if any(name in cls.bindings for name in ("__getstate__", "__reduce__", "__reduce_ex__")):
+            if any(name in cls.bindings for name in PICKLE_METHODS):
                 return False
         if function.scope.cls is None or any(
             d in ("builtins.staticmethod", "builtins.classmethod") for d in module.inference.decorators(function.module, function.scope)
         ):
             return False
-    return bool(work.functions)
+    return bool(work.functions) and not made_by_work(hand_over.value, work.functions, through=True)
 
 
 def _outside(hand_over: HandOver) -> bool:
@@ -133,7 +200,7 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
         for operation in module.facts(Operation):
             if operation.scope.function is not scope or operation.name == "close":
                 continue
-            client = inherited(module, operation, scope, context)
+            client = inherited(module, operation, context)
             if client is not None:
                 add(operation.node, scope, client, operation.name, context.text, _steps(module, client, context, operation))
     for region, text, start in _fork_regions(module):
@@ -150,8 +217,74 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
                     text,
                     (*origin, step, module.step(operation.node, "it is used in the child")),
                 )
+    for scope, start, text in _forked_handlers(module):
+        for operation in operations_in(module, scope):
+            client = _before(module, operation, start)
+            if client is not None and not _rebound_in_child(module, operation):
+                origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
+                steps = (*origin, module.step(start, text), module.step(operation.node, "it is used in the child"))
+                add(operation.node, scope, client, operation.name, text, steps)
+    for hook, text in _hooks(module):
+        for scope in (hook, *(h.scope for h in helpers(Function(module, hook)) if h.module is module)):
+            for operation in operations_in(module, scope):
+                client = _before(module, operation, hook.node)
+                if client is None or _rebound_in_child(module, operation) or _imported_here(operation):
+                    continue
+                origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
+                steps = (
+                    *origin,
+                    module.step(hook.node, f"'{hook.name}' is {text}"),
+                    module.step(operation.node, "it is used in the child"),
+                )
+                add(operation.node, scope, client, operation.name, text, steps)
     found.extend(_elsewhere(module, spawn))
     return found
+
+
+def _forked_handlers(module: "Module") -> list[tuple[Scope, ast.Call, str]]:
+    """The methods of Tornado handlers in a file that starts several processes: requests are served by the children."""
+    fork = next(
+        (
+            call
+            for call, _, value in module.calls.constructions
+            if isinstance(value, External) and (value.path == "tornado.process.fork_processes" or _starts_processes(value.path, call))
+        ),
+        None,
+    )
+    if fork is None:
+        return []
+    found: list[tuple[Scope, ast.Call, str]] = []
+    for cls in module.index.classes:
+        bases = module.inference.external_bases(Class(module, cls))
+        if any(base in ("tornado.web.RequestHandler", "tornado.websocket.WebSocketHandler") for base in bases):
+            text = f"a handler of the processes forked at line {fork.lineno}"
+            found.extend((scope, fork, text) for scope in module.index.functions if scope.cls is cls)
+    return found
+
+
+def _hooks(module: "Module") -> list[tuple[Scope, str]]:
+    """Functions that servers and pools call in each child right after the fork, with what they are, for a message."""
+    found: list[tuple[Scope, str]] = []
+    for scope in module.index.functions:
+        if scope.parent is not None and scope.parent.kind == "module" and scope.cls is None:
+            parameters = tuple(p.arg for p in scope.params)
+            if (scope.name == "post_fork" and parameters == ("server", "worker")) or (
+                scope.name == "post_worker_init" and parameters == ("worker",)
+            ):
+                found.append((scope, f"the gunicorn hook '{scope.name}', which runs in each forked worker"))
+        for path in module.inference.decorators(module, scope) & HOOKS:
+            found.append((scope, f"a hook of {path.partition('.')[0]}, which runs in each forked worker"))
+    return found
+
+
+def _imported_here(operation: Operation) -> bool:
+    """Whether the receiver is imported by the function itself: then the child is the first to import it."""
+    node: ast.AST = operation.node
+    while isinstance(node, (ast.Call, ast.Attribute, ast.Subscript)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    if not isinstance(node, ast.Name):
+        return False
+    return any(b.how == "import" for b in operation.scope.function.bindings.get(node.id, ()) if operation.scope.function.kind != "module")
 
 
 def _steps(module: "Module", client: Driver, context: Context, operation: Operation) -> tuple[Step, ...]:
@@ -215,7 +348,7 @@ def _other_method(module: "Module", expression: ast.AST) -> bool:
     return False
 
 
-def inherited(module: "Module", operation: Operation, scope: Scope, context: Context) -> Driver | None:
+def inherited(module: "Module", operation: Operation, context: Context) -> Driver | None:
     """The client that an operation in a child uses although the parent opened it, or None."""
     client = operation.owner.root("client")
     if client is None or client.site is None:
@@ -223,15 +356,22 @@ def inherited(module: "Module", operation: Operation, scope: Scope, context: Con
     site = client.site
     home = site.module.index.scope(site.node).function
     at_import = home.kind in ("module", "class")
+    root = context.root
     in_constructor = (
         home.cls is not None
         and home.name == "__init__"
-        and scope.cls is not None
-        and scope.name == "run"
+        and root.cls is not None
+        and root.name == "run"
         and context.work is None
-        and _same_class(module, scope, home)
+        and _same_class(module, root, home)
     )
-    if not at_import and not in_constructor:
+    registered = (
+        home.cls is not None
+        and home.name == "__init__"
+        and context.handler is not None
+        and any(base in TASK_CLASSES for base in module.inference.external_bases(Class(site.module, home.cls)))
+    )
+    if not at_import and not in_constructor and not registered:
         return None
     if _rebound_in_child(module, operation) or _unopened(module, site, context):
         return None
@@ -276,6 +416,9 @@ def _unopened(module: "Module", site: Site, context: Context) -> bool:
     return True
 
 
+DAEMON_OPEN = frozenset(("daemon.DaemonContext().open", "daemon.daemon.DaemonContext().open"))
+SERVER_STARTS = frozenset(("tornado.httpserver.HTTPServer().start", "tornado.tcpserver.TCPServer().start"))
+
 Region = tuple[list[ast.stmt], str, ast.AST]
 
 
@@ -290,16 +433,27 @@ def _fork_regions(module: "Module") -> list[Region]:
         line = call.lineno
         if value.path in ("os.fork", "os.forkpty", "pty.fork"):
             found.extend((body, f"the child forked at line {line}", call) for body in _child_branches(module, call, scope))
-        elif value.path == "tornado.process.fork_processes":
+        elif value.path in DAEMON_OPEN or value.path == "tornado.process.fork_processes" or _starts_processes(value.path, call):
             statement = index.statement(call)
             if statement in index.place:
                 owner, field, position = index.place[statement]
-                found.append((getattr(owner, field)[position + 1 :], f"the processes forked at line {line}", call))
+                what = "the daemon process" if value.path in DAEMON_OPEN else "the processes"
+                found.append((getattr(owner, field)[position + 1 :], f"{what} forked at line {line}", call))
         elif value.path in ("daemon.DaemonContext", "daemon.daemon.DaemonContext"):
             for node, _ in index.withs:
                 if any(item.context_expr is call or _is_context(module, item.context_expr, call) for item in node.items):
                     found.append((node.body, f"the daemon process forked at line {node.lineno}", node))
     return found
+
+
+def _starts_processes(path: str, call: ast.Call) -> bool:
+    """Whether ``server.start(n)`` forks: any literal number of processes but one, or one for each processor."""
+    if path not in SERVER_STARTS:
+        return False
+    number = argument(call, 0, "num_processes")
+    if isinstance(number, ast.Call):
+        return last_name(number.func) == "cpu_count"
+    return number is not None and isinstance(constant(number), int) and constant(number) != 1
 
 
 def _is_context(module: "Module", expression: ast.AST, call: ast.Call) -> bool:
@@ -314,11 +468,16 @@ def _child_branches(module: "Module", call: ast.Call, scope: Scope) -> list[list
         for target in statement.targets:
             names.update(n.id for n in (target.elts if isinstance(target, ast.Tuple) else [target]) if isinstance(n, ast.Name))
     found: list[list[ast.stmt]] = []
+    if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.UnaryOp) and isinstance(statement.value.op, ast.Not):
+        flags, names = names, set()
+    else:
+        flags = set()
+    found.extend(_cases(module, call, scope, names))
     for test, where in index.tests:
         owner = index.parents.get(test)
         if where.function is not scope.function or not isinstance(owner, ast.If) or owner.test is not test:
             continue
-        verdict = _tests_child(test, call, names)
+        verdict = True if isinstance(test, ast.Name) and test.id in flags else _tests_child(test, call, names)
         if verdict is None:
             continue
         if verdict:
@@ -329,6 +488,23 @@ def _child_branches(module: "Module", call: ast.Call, scope: Scope) -> list[list
             if ends(owner.body) and owner in index.place:
                 holder, field, position = index.place[owner]
                 found.append(getattr(holder, field)[position + 1 :])
+    return found
+
+
+def _cases(module: "Module", call: ast.Call, scope: Scope, names: set[str]) -> list[list[ast.stmt]]:
+    """The bodies of ``case 0:`` where the result of the fork is matched."""
+    found: list[list[ast.stmt]] = []
+    matches = {owner for owner, _, _ in module.index.place.values() if isinstance(owner, ast.match_case)}
+    for case in matches:
+        match = module.index.parents.get(case)
+        if not isinstance(match, ast.Match) or module.index.scope(match).function is not scope.function:
+            continue
+        subject = match.subject
+        if subject is not call and not (isinstance(subject, ast.Name) and subject.id in names):
+            continue
+        pattern = case.pattern
+        if isinstance(pattern, ast.MatchValue) and constant(pattern.value) == 0:
+            found.append(case.body)
     return found
 
 

@@ -23,7 +23,7 @@ class Reentry:
     ``where`` is signal or finalizer; ``text`` the place for messages; ``owned`` whether it closes a client of the object's own.
     """
 
-    __slots__ = ("name", "node", "owned", "owner", "span", "steps", "text", "where")
+    __slots__ = ("cause", "name", "node", "owned", "owner", "span", "steps", "text", "where")
 
     def __init__(
         self, module: "Module", node: ast.AST, where: str, text: str, owner: Driver, name: str, owned: bool, steps: tuple[Step, ...]
@@ -36,6 +36,9 @@ class Reentry:
         self.owned = owned
         self.steps = steps
         self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        # a coroutine that nobody awaits there is the same defect
+        sort = "reentry" if owner.flavour == "sync" else "await" if isinstance(node, ast.Call) else "close"
+        self.cause = f"{sort}@{self.span.line}:{self.span.col}"
 
 
 def dangerous(owner: Driver, method: Method | None, name: str) -> bool:

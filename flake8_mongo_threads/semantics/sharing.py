@@ -9,7 +9,7 @@ from flake8_mongo_threads.semantics.carrying import MAX_HELPER_DEPTH, MAX_HELPER
 from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, captured, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, single_worker
+from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, several_runs, single_worker
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, argument, constant, last_name, path_key
 from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Method
 
@@ -122,7 +122,7 @@ def _conflict(module: "Module", hand_overs: list[HandOver]) -> Shared | None:
     # a synchronous object in tasks of one loop is used by one thread; what counts is the thread such a task hands it to
     works = [h for h in works if h.value.flavour != "sync" or h.work.where != spawners.TASK]
     for hand_over in works:
-        if hand_over.shared and not waits_for_each(module, hand_over.work):
+        if hand_over.shared and not waits_for_each(module, hand_over.work) and not _one_run(module, hand_over.work):
             line = hand_over.work.call.lineno
             text = f"reaches every {_noun(hand_over.work)} started at line {line}"
             return _shared(module, hand_over, text)
@@ -133,7 +133,7 @@ def _conflict(module: "Module", hand_overs: list[HandOver]) -> Shared | None:
         one_line = len({h.work.call.lineno for h in several}) == 1
         text = f"reaches several {_noun(several[0].work)}s started at line{'' if one_line else 's'} {several[0].work.call.lineno if one_line else lines}"
         return _shared(module, several[0], text)
-    for hand_over in several:
+    for hand_over in (h for h in several if not h.alone and not _done_at_once(module, h.work)):
         use = _used_meanwhile(module, hand_over)
         if use is not None:
             text = f"reaches the {_noun(hand_over.work)} started at line {hand_over.work.call.lineno} and is used here meanwhile (line {getattr(use, 'lineno', 1)})"
@@ -142,19 +142,79 @@ def _conflict(module: "Module", hand_overs: list[HandOver]) -> Shared | None:
 
 
 def _concurrent_launches(module: "Module", works: list[HandOver]) -> list[HandOver]:
-    """Launches of one function scope that are under way together: no join of the first lies before the second."""
+    """Launches of one function scope that are under way together with one object: no join of the first lies before the second.
+
+    Without two such launches, those that may still meet a use by the launching function itself.
+    """
     if len(works) < 2:
         return works
-    first = works[0]
-    together = [first]
-    for other in works[1:]:
-        if other.work.scope.function is not first.work.scope.function:
-            continue
-        if exclusive(module, first.work.call, other.work.call):
-            continue
-        if not joined_between(module, first.work, other.work.call):
-            together.append(other)
-    return together
+    for position, first in enumerate(works):
+        together = [first]
+        for other in works[position + 1 :]:
+            if other.work.scope.function is not first.work.scope.function or not _one_object(module, first, other):
+                continue
+            if exclusive(module, first.work.call, other.work.call):
+                continue
+            if first.work.call is other.work.call or not (
+                _done_at_once(module, first.work) or joined_between(module, first.work, other.work.call)
+            ):
+                together.append(other)
+        if len(together) > 1:
+            return together
+    return [h for h in works if not h.alone][:1]
+
+
+def _done_at_once(module: "Module", work: Work) -> bool:
+    """Whether the launching call itself waits for all of its runs: an awaited ``gather``, a ``map`` of a pool."""
+    if not work.launcher.joined:
+        return False
+    return work.call in module.index.awaited or (work.where in THREADS and not _awaitable_launcher(work))
+
+
+def _one_object(module: "Module", first: HandOver, second: HandOver) -> bool:
+    """Whether two hand-overs of objects that one expression made are of one and the same object.
+
+    What a factory made is told apart by the names that stand for it; what a loop made, too.
+    """
+    if first.alone or second.alone:
+        return False
+    site = first.value.site
+    if site is None:
+        return True
+    home = site.module.index.scope(site.node).function
+    if home.kind in ("module", "class"):
+        return True
+    launching = _scopes_around(first.work.scope)
+    repeated = site.module is module and home in launching and enclosing_loop(module, site.node) is not None
+    if home in launching and not repeated:
+        return True
+    mine, other = _identity(module, first.node), _identity(module, second.node)
+    return mine is not None and mine == other
+
+
+def _scopes_around(scope: Scope) -> list[Scope]:
+    found: list[Scope] = []
+    current: Scope | None = scope.function
+    while current is not None:
+        found.append(current)
+        current = current.parent
+    return found
+
+
+def _identity(module: "Module", node: ast.AST) -> object:
+    """What a name or an attribute path stands for, as far as it can be told without its value; None when it cannot."""
+    if isinstance(node, ast.Attribute):
+        return path_key(node) or None
+    if not isinstance(node, ast.Name) or node not in module.index.parents:
+        return None
+    scope: Scope | None = module.index.scope(node)
+    while scope is not None and node.id not in scope.bindings:
+        scope = scope.parent
+    if scope is None:
+        return None
+    if scope.function is module.index.scope(node).function:
+        return tuple(id(b.node) for b in module.index.reaching(scope, node.id, node))
+    return tuple(id(b.node) for b in scope.bindings[node.id])
 
 
 def exclusive(module: "Module", first: ast.AST, second: ast.AST) -> bool:
@@ -193,9 +253,22 @@ def waits_for_each(module: "Module", work: Work) -> bool:
             return True
     if work.path.endswith("run_in_executor") and work.call in index.awaited:
         return True
-    if work.where == spawners.TASK and work.call in index.awaited and not work.launcher.many:
+    if work.where == spawners.TASK and work.call in index.awaited and (not work.launcher.many or _one_of_one(module, work)):
         return True
     return _joined_in_loop(module, work)
+
+
+def _one_run(module: "Module", work: Work) -> bool:
+    """Whether an awaited ``gather`` or ``wait`` runs this coroutine once: a loop around it starts the next one afterwards."""
+    if not (work.launcher.many and work.launcher.joined and work.call in module.index.awaited):
+        return False
+    starred = isinstance(module.index.parents.get(work.target), ast.Starred)
+    return work.launcher.passing == spawners.COROUTINE and not several_runs(work.target, work.targets, starred=starred)
+
+
+def _one_of_one(module: "Module", work: Work) -> bool:
+    """Whether a launcher of coroutines is given this very one and no other."""
+    return len(work.call.args) == 1 and _one_run(module, work)
 
 
 def _awaitable_launcher(work: Work) -> bool:
@@ -264,10 +337,15 @@ def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> a
             _mentions(a, names) for a in call.args
         ):
             return call
-    for awaited in index.awaited:
-        at = (getattr(awaited, "lineno", 0), getattr(awaited, "col_offset", 0))
-        if start <= at < end and path_key(awaited) in names:
-            return awaited
+    awaits = [
+        (at, node)
+        for node in index.awaited
+        if start <= (at := (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))) < end
+        and path_key(node) in names
+        and index.scope(node).function is scope
+    ]
+    if awaits:
+        return min(awaits, key=lambda found: found[0])[1]
     for loop, where in index.loops:
         if (
             where.function is scope
@@ -439,10 +517,20 @@ def _acquired(module: "Module", node: ast.AST) -> bool:
 
 def is_lock(module: "Module", expression: ast.AST) -> bool:
     """Whether an expression is a lock: known as one, or named so."""
-    if any(isinstance(v, External) and v.path in _LOCKS for v in module.values(expression)):
-        return True
+    for value in module.values(expression):
+        if isinstance(value, External) and value.path in _LOCKS:
+            return not _admits_several(value)
     name = last_name(expression.func if isinstance(expression, ast.Call) else expression).lower()
     return "lock" in name or "mutex" in name or "semaphore" in name
+
+
+def _admits_several(lock: External) -> bool:
+    """Whether a lock is a semaphore that a literal lets several workers through at once."""
+    made = lock.site.node if lock.site is not None else None
+    if not isinstance(made, ast.Call) or "Semaphore" not in lock.path:
+        return False
+    limit = constant(argument(made, 0, "value"))
+    return isinstance(limit, int) and limit > 1
 
 
 def _used_meanwhile(module: "Module", hand_over: HandOver) -> ast.AST | None:
@@ -465,7 +553,7 @@ def _used_meanwhile(module: "Module", hand_over: HandOver) -> ast.AST | None:
             continue
         if exclusive(module, work.call, operation.node):
             continue
-        mine = operation.owner.key() == hand_over.value.key()
+        mine = operation.owner.key() == hand_over.value.key() and _same_receiver(module, hand_over, operation)
         if not mine and operation.session is not None:
             mine = any(isinstance(v, Driver) and v.key() == hand_over.value.key() for v in module.values(operation.session))
         if mine:
@@ -483,6 +571,15 @@ def _used_meanwhile(module: "Module", hand_over: HandOver) -> ast.AST | None:
             if any(isinstance(v, Driver) and v.key() == hand_over.value.key() for v in module.values(arg)):
                 return call
     return None
+
+
+def _same_receiver(module: "Module", hand_over: HandOver, operation: Operation) -> bool:
+    """Whether an operation of the launching function is on the object that was handed over, and not on its factory's next one."""
+    node: ast.AST = operation.node
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        node = node.func.value
+    probe = HandOver(module, hand_over.work, operation.owner, hand_over.how, node)
+    return hand_over.how != "argument" or _one_object(module, hand_over, probe)
 
 
 def _start_of(module: "Module", work: Work) -> ast.Call | None:

@@ -252,12 +252,16 @@ def _coroutine_work(
         starred = isinstance(expression, ast.Starred)
         inner = expression.value if isinstance(expression, ast.Starred) else expression
         values = module.values(inner)
-        several = starred or any(isinstance(v, (Sequence, Generator)) and getattr(v, "many", True) for v in values)
-        if isinstance(inner, (ast.List, ast.Tuple)) and len(inner.elts) < 2 and not any(isinstance(e, ast.Starred) for e in inner.elts):
-            several = False
-        many = loop is not None or (launcher.many and several)
+        many = loop is not None or (launcher.many and several_runs(inner, values, starred=starred))
         found.append(Work(module, scope, call, path, launcher, where, inner, values, [], loop, many, pool))
     return found
+
+
+def several_runs(expression: ast.expr, values: Values, *, starred: bool) -> bool:
+    """Whether an argument of a launcher of coroutines stands for several of them: ``*coros``, a list, a generator."""
+    if isinstance(expression, (ast.List, ast.Tuple)) and len(expression.elts) < 2:
+        return any(isinstance(e, ast.Starred) for e in expression.elts)
+    return starred or any(isinstance(v, (Sequence, Generator)) and getattr(v, "many", True) for v in values)
 
 
 def _joblib(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
