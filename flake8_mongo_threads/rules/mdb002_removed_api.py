@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from flake8_mongo_threads.findings import Applicability, Finding
 from flake8_mongo_threads.rules.apis import PRODUCTS, cure, rename, shown, target_text
 from flake8_mongo_threads.rules.base import Example, Rule
+from flake8_mongo_threads.rules.modern import modern
 from flake8_mongo_threads.semantics.names import REMOVED, NameUse
 
 if TYPE_CHECKING:
@@ -60,4 +61,4 @@ def check(module: "Module", use: NameUse) -> Iterator[Finding]:
     else:
         effect = f", {use.advice}" if use.advice else ""
         text = f"{shown(use)} {gone} ({target_text(use)}){effect}: {cure(use)}"
-    yield RULE.finding(module, use.span, text, fix=rename(module, use), cause=use.cause)
+    yield RULE.finding(module, use.span, text, fix=rename(module, use) or modern(module, use), cause=use.cause)

@@ -71,6 +71,11 @@ RULE = Rule(
             ),
         ),
     ),
+    known_limits=(
+        "A thread or task for which the code may wait in another way (an event, a queue, a pause, a loop, a yield) is not reported.",
+        "Work that another function starts and does not wait for is not followed.",
+    ),
+    references=("https://docs.python.org/3/library/concurrent.futures.html#concurrent.futures.Executor.shutdown",),
 )
 
 

@@ -66,6 +66,8 @@ RULE = Rule(
             ),
         ),
     ),
+    known_limits=("A getter under lru_cache or cache does not lock either, but what it loses is harmless: it is not reported.",),
+    references=("https://docs.python.org/3/library/functools.html#functools.lru_cache",),
 )
 
 

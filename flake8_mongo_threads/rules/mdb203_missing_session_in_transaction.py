@@ -1,5 +1,6 @@
 """MDB203: an operation inside a transaction that does not take part in it."""
 
+import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,14 @@ RULE = Rule(
 )
 
 
+def _gathered(module: "Module", fact: Outside) -> bool:
+    """Whether an operation is handed to a task: with the session it would run beside others that use it."""
+    call = fact.operation.node
+    if not fact.operation.coroutine or call in module.index.awaited:
+        return False
+    return not isinstance(module.index.parents.get(call), (ast.Return, ast.Lambda))
+
+
 @RULE.on(Outside)
 def check(module: "Module", fact: Outside) -> Iterator[Finding]:
     """Report the operation, or the call of this file that leads to it."""
@@ -83,7 +92,7 @@ def check(module: "Module", fact: Outside) -> Iterator[Finding]:
         else f"the transaction begun at line {line}"
     )
     fix = None
-    if fact.call is not None and fact.variable:
+    if fact.call is not None and fact.variable and not _gathered(module, fact):
         fix = Fix(f"Pass session={fact.variable}", Applicability.UNSAFE, (SetKeyword(anchor(module, fact.call), "session", fact.variable),))
     yield RULE.finding(
         module,

@@ -68,7 +68,9 @@ def check(module: "Module", fact: LateBind) -> Iterator[Finding]:
     if fact.piece.module is module:
         call = fact.call
         edit = replace(module, call.args[0], "False") if call.args else SetKeyword(anchor(module, call), "end_session", "False")
-        fix = Fix("Keep the session open: bind(end_session=False)", Applicability.SAFE, (edit,))
+        # a helper may be called outside of a transaction as well, and there the bind is what ends the session
+        level = Applicability.SAFE if fact.piece.depth == 0 else Applicability.UNSAFE
+        fix = Fix("Keep the session open: bind(end_session=False)", level, (edit,))
     yield RULE.finding(
         module,
         fact.span,

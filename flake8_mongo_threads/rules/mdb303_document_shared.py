@@ -8,7 +8,8 @@ from flake8_mongo_threads.findings import Applicability, Finding, Fix
 from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.rules.repair import replace
 from flake8_mongo_threads.semantics.handing import SharedDocument
-from flake8_mongo_threads.semantics.syntax import text_of
+from flake8_mongo_threads.semantics.syntax import last_name, text_of
+from flake8_mongo_threads.semantics.values import Mapping, known
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -88,10 +89,14 @@ def check(module: "Module", fact: SharedDocument) -> Iterator[Finding]:
 
 
 def _copy(module: "Module", fact: SharedDocument) -> Fix | None:
-    """Insert a copy each; only where the document stands in the launch itself."""
+    """Insert a copy each; only where the document stands in the launch itself and is evaluated for each run."""
+    if not all(isinstance(value, Mapping) for value in known(module.values(fact.document))):
+        return None
     node: ast.AST | None = fact.document
     while node is not None and node is not fact.work.call:
         node = module.index.parents.get(node)
+        if isinstance(node, ast.BinOp) or (isinstance(node, ast.Call) and last_name(node.func) == "repeat"):
+            return None
     if node is None:
         return None
     return Fix("Insert a copy of the document", Applicability.UNSAFE, (replace(module, fact.document, "dict({0})", fact.document),))

@@ -63,6 +63,7 @@ RULE = Rule(
             ),
         ),
     ),
+    known_limits=("A name is reported when its value, its annotation or its use in the same function shows a document or a text.",),
 )
 
 

@@ -61,6 +61,10 @@ RULE = Rule(
             title="A client for each process, built by the initializer",
         ),
     ),
+    known_limits=(
+        "A class with __getstate__ or __reduce__ says itself what travels: its objects are not reported.",
+        "An object that opens its client outside its constructor is reported only where the method that is handed over uses it.",
+    ),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),
 )
 

@@ -43,6 +43,8 @@ RULE = Rule(
             ),
         ),
     ),
+    known_limits=("A read and a write are joined through at most two calls of functions of the program.",),
+    references=("https://www.mongodb.com/docs/manual/reference/operator/update/set/",),
 )
 
 
@@ -52,6 +54,6 @@ def check(module: "Module", fact: ReplaceAfterRead) -> Iterator[Finding]:
     yield RULE.finding(
         module,
         fact.span,
-        f"document '{fact.name}' is read at line {fact.steps[0].line}, changed and written back whole: changes of others in between are lost, update only the changed fields",
+        f"document '{fact.name}' is read at {fact.where}, changed and written back whole: changes of others in between are lost, update only the changed fields",
         fact.steps,
     )

@@ -42,6 +42,10 @@ RULE = Rule(
             ),
         ),
     ),
+    known_limits=(
+        "Whether a unique index exists is not known: with one, handle DuplicateKeyError around the insert, and nothing is reported.",
+    ),
+    references=("https://www.mongodb.com/docs/manual/reference/method/db.collection.update/",),
 )
 
 
@@ -51,6 +55,6 @@ def check(module: "Module", fact: CheckThenInsert) -> Iterator[Finding]:
     yield RULE.finding(
         module,
         fact.span,
-        f"insert after '{fact.check.name}' at line {fact.steps[0].line} found nothing: several callers can insert at once, use an upsert with $setOnInsert and a unique index",
+        f"insert after '{fact.check}' at {fact.where} found nothing: several callers can insert at once, use an upsert with $setOnInsert and a unique index",
         fact.steps,
     )

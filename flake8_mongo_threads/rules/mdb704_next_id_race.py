@@ -45,6 +45,11 @@ RULE = Rule(
             ),
         ),
     ),
+    known_limits=(
+        "A maximum that a loop finds by comparing is not recognised.",
+        "A retry on DuplicateKeyError in a loop counts as cure; whether the key has a unique index is not known.",
+    ),
+    references=("https://www.mongodb.com/docs/manual/reference/method/db.collection.findOneAndUpdate/",),
 )
 
 
@@ -54,6 +59,6 @@ def check(module: "Module", fact: NextId) -> Iterator[Finding]:
     yield RULE.finding(
         module,
         fact.span,
-        f"'{fact.key}' is made from a {fact.source} read at line {fact.steps[0].line}: two callers get the same one, use ObjectId or a counter raised with find_one_and_update and $inc",
+        f"'{fact.key}' is made from a {fact.source} read at {fact.where}: two callers get the same one, use ObjectId or a counter raised with find_one_and_update and $inc",
         fact.steps,
     )

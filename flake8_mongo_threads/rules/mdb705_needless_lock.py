@@ -44,15 +44,18 @@ RULE = Rule(
             ),
         ),
     ),
+    known_limits=("Only `with` blocks are judged, not acquire and release by hand; semaphores limit a rate and are left alone.",),
+    references=("https://pymongo.readthedocs.io/en/stable/faq.html",),
 )
 
 
 @RULE.on(NeedlessLock)
 def check(module: "Module", fact: NeedlessLock) -> Iterator[Finding]:
     """Report the with line of the lock."""
+    safe = "thread-safe" if fact.flavour == "sync" else "safe in concurrent tasks"
     yield RULE.finding(
         module,
         fact.span,
-        f"lock is held only around '{fact.operation.name}', which is thread-safe by itself: remove the lock",
+        f"lock is held only around '{fact.operation.name}', which is {safe} by itself: remove the lock",
         fact.steps,
     )

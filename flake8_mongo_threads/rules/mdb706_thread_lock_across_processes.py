@@ -58,6 +58,8 @@ RULE = Rule(
             ),
         ),
     ),
+    known_limits=("The processes must be started, or the Celery task defined, in the file that holds the lock.",),
+    references=("https://docs.python.org/3/library/threading.html#lock-objects",),
 )
 
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation
+from flake8_mongo_threads.semantics.syntax import keyword
 from flake8_mongo_threads.semantics.transactions import names_session, one_root, other_client, regions
-from flake8_mongo_threads.semantics.values import Driver
+from flake8_mongo_threads.semantics.values import Driver, External
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -79,6 +80,31 @@ def foreign_sessions(module: "Module") -> list[ForeignSession]:
             continue
         if other_client(operation.owner, region.session) and one_root(module, region.receiver) and one_root(module, receiver):
             found.append(ForeignSession(module, operation, region.session, "bind", None))
+    found.extend(_held_by_partials(module))
+    return found
+
+
+def _held_by_partials(module: "Module") -> list[ForeignSession]:
+    """Operations that ``partial`` ties to the session of another client."""
+    found: list[ForeignSession] = []
+    for call, scope, value in module.calls.constructions:
+        if not isinstance(value, External) or value.path != "functools.partial" or not call.args:
+            continue
+        given, receiver = keyword(call, "session"), call.args[0]
+        method = module.inference.method(module, receiver)
+        session = module.inference.kind(module, given) if given is not None else None
+        if given is None or method is None or not method.member.session or session is None or session.family != "session":
+            continue
+        operation = Operation(module, call, scope, method, method.owner, method.name, False)
+        if session.flavour != method.owner.flavour:
+            found.append(ForeignSession(module, operation, session, "colour", given))
+        elif (
+            isinstance(receiver, ast.Attribute)
+            and other_client(method.owner, session)
+            and one_root(module, given)
+            and one_root(module, receiver.value)
+        ):
+            found.append(ForeignSession(module, operation, session, "client", given))
     return found
 
 

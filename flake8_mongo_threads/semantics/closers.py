@@ -127,19 +127,26 @@ def _candidates(module: "Module") -> set[Scope]:
 
     def compute() -> set[Scope]:
         found: set[Scope] = set()
-        if "close" not in module.source.text and "end_session" not in module.source.text and "with " not in module.source.text:
+        text = module.source.text
+        index = module.index
+        if ".close(" in text or ".end_session(" in text:
+            for call in index.calls:
+                func = call.func
+                if isinstance(func, ast.Attribute) and func.attr in ("close", "end_session"):
+                    scope = index.scope_of_node[call].function
+                    if _outlives(func.value, scope):
+                        found.add(scope)
+        for node, where in index.withs:
+            scope = where.function
+            if scope.yields or any(
+                _outlives(item.context_expr, scope) for item in node.items if not isinstance(item.context_expr, ast.Call)
+            ):
+                found.add(scope)
+        if not found:
             return found
         callers: dict[str, set[Scope]] = {}
-        for call in module.index.calls:
-            name = last_name(call.func)
-            scope = module.index.scope_of_node[call].function
-            callers.setdefault(name, set()).add(scope)
-            if name in ("close", "end_session") and isinstance(call.func, ast.Attribute) and _outlives(call.func.value, scope):
-                found.add(scope)
-        for node, where in module.index.withs:
-            scope = where.function
-            if scope.yields or any(_outlives(item.context_expr, scope) for item in node.items if not isinstance(item.context_expr, ast.Call)):
-                found.add(scope)
+        for call in index.calls:
+            callers.setdefault(last_name(call.func), set()).add(index.scope_of_node[call].function)
         fresh = found
         for _ in range(MAX_DEPTH):
             names = {scope.name for scope in fresh} - {""}

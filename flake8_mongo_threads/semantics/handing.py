@@ -9,8 +9,8 @@ from flake8_mongo_threads.semantics.carrying import bound_in
 from flake8_mongo_threads.semantics.facts import PRODUCERS, blocks, operations_in
 from flake8_mongo_threads.semantics.inference import CURSORS
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.sharing import waits_for_each
-from flake8_mongo_threads.semantics.spawns import Work, flatten
+from flake8_mongo_threads.semantics.sharing import at_once, waits_for_each
+from flake8_mongo_threads.semantics.spawns import Work, flatten, single_worker
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, argument, constant, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
@@ -369,21 +369,26 @@ class SharedDocument:
 
 
 def shared_documents(module: "Module") -> list[SharedDocument]:
-    """Documents made once and inserted by work that runs several times at once."""
+    """Documents made once and inserted by work that runs several times at once, or by several pieces of work at once."""
     found: list[SharedDocument] = []
-    seen: dict[tuple[ast.Call, str], int] = {}
+    groups: dict[str, list[tuple[Work, ast.expr, Step]]] = {}
     for work in module.calls.works:
         if work.where in (spawners.PROCESS, spawners.RUN, spawners.SIGNAL, spawners.FINALIZER, spawners.EXIT, spawners.CALLBACK):
             continue
-        if waits_for_each(module, work):
+        if waits_for_each(module, work) or single_worker(work.pool):
             continue
         for home, document in _inserted(module, work):
             made = _made_once(home, document, work if home is module else None)
             if made is None:
                 continue
-            key = (work.call, f"{made.path}:{made.line}:{made.col}")
-            seen[key] = seen.get(key, 0) + 1
-            if work.many or seen[key] == 2:
+            if work.many:
+                found.append(SharedDocument(module, work, document, made))
+            else:
+                groups.setdefault(f"{made.path}:{made.line}:{made.col}:{id(work.scope.function)}", []).append((work, document, made))
+            break
+    for group in groups.values():
+        for position, (work, document, made) in enumerate(group):
+            if any(at_once(module, work, other) for other, _, _ in group[position + 1 :]):
                 found.append(SharedDocument(module, work, document, made))
                 break
     return found
@@ -401,6 +406,10 @@ def _inserted(module: "Module", work: Work) -> list[tuple["Module", ast.expr]]:
             for function in (v for v in module.values(call.func) if isinstance(v, Function)):
                 found.extend(_by_function(module, function, call))
         return found
+    if work.launcher.passing == spawners.TUPLE:
+        given = argument(work.call, work.launcher.args_index, work.launcher.args_keyword)
+        if given is not None and not isinstance(given, (ast.Tuple, ast.List)):
+            return found  # ``args=(doc)``: what becomes of it is another rule's
     for value in work.targets:
         if isinstance(value, Partial) and value.module is module and value.call.args:
             if any(isinstance(t, Method) and t.name in _INSERTS for t in value.target):

@@ -565,6 +565,18 @@ class Inference:
                     found.extend(v.path for v in self.values(module, parent.func) if isinstance(v, External))
         return found
 
+    def deeper(self) -> bool:
+        """Enter one more hop from a callee to its callers; False, and a cut, where there were too many already."""
+        if self.hops >= MAX_HOPS:
+            self.cuts += 1
+            return False
+        self.hops += 1
+        return True
+
+    def shallower(self) -> None:
+        """Leave a hop that ``deeper`` entered."""
+        self.hops -= 1
+
     def _from_callers(self, module: "Module", scope: Scope, arg: ast.arg) -> list[Values]:
         """What visible callers hand over: direct calls, instantiation, partial, spawns and callbacks."""
         if self.hops >= MAX_HOPS:
@@ -579,9 +591,27 @@ class Inference:
                 value = self._handed(home, reference, scope, arg)
                 if value is not None and value:
                     parts.append(value)
+            parts.extend(self._from_decorators(module, scope, arg))
             return parts
         finally:
             self.hops -= 1
+
+    def _from_decorators(self, module: "Module", scope: Scope, arg: ast.arg) -> list[Values]:
+        """What the program's own decorators of a function put into a parameter of it."""
+        from flake8_mongo_threads.semantics.spawns import relayed
+
+        if scope.cls is not None or not scope.decorators or arg not in scope.params:
+            return []
+        parameters = scope.positional
+        position = parameters.index(arg) if arg in parameters else None
+        found: list[Values] = []
+        for decorator in scope.decorators:
+            for value in self.values(module, decorator):
+                if isinstance(value, Function) and value.receiver is None and value.scope.positional:
+                    given = relayed(self, value, value.scope.positional[0].arg, position, arg.arg)
+                    if given:
+                        found.append(given)
+        return found
 
     def _references(self, module: "Module", scope: Scope) -> list[tuple["Module", ast.AST]]:
         """Expressions that name a function (or the class it initialises), in the modules loaded so far."""

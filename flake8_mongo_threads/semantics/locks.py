@@ -6,23 +6,28 @@ from typing import TYPE_CHECKING
 from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation
+from flake8_mongo_threads.semantics.races import same_collection
 from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.syntax import last_name
 from flake8_mongo_threads.semantics.values import External, Site
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
 
 _THREAD_LOCKS = frozenset(("threading.Lock()", "threading.RLock()"))
+_TASK_LOCKS = frozenset(("asyncio.Lock()", "anyio.Lock()"))
 _SHAREABLE = frozenset(("client", "database", "collection", "gridfs", "gridfs-bucket"))
+_READERS = frozenset(("list", "tuple", "next", "sorted", "to_list", "dict"))
 
 
 class NeedlessLock:
-    """A ``with lock:`` around one driver call that is thread-safe by itself."""
+    """A ``with lock:`` around one driver call that is safe by itself. ``flavour`` is that of the driver: sync, async or motor."""
 
-    __slots__ = ("operation", "span", "steps")
+    __slots__ = ("flavour", "operation", "span", "steps")
 
-    def __init__(self, module: "Module", node: ast.With, operation: Operation) -> None:
+    def __init__(self, module: "Module", node: ast.With | ast.AsyncWith, operation: Operation) -> None:
         self.operation = operation
+        self.flavour = operation.owner.flavour
         self.span: Span = module.source.span(node)
         self.steps: tuple[Step, ...] = (
             module.step(node, "the lock is taken here"),
@@ -45,40 +50,73 @@ class LockAcrossProcesses:
         )
 
 
-def _lock_site(module: "Module", expression: ast.expr) -> Site | None:
+def _lock_site(module: "Module", expression: ast.expr, kinds: frozenset[str] = _THREAD_LOCKS) -> Site | None:
     for value in module.values(expression):
-        if isinstance(value, External) and value.path in _THREAD_LOCKS:
+        if isinstance(value, External) and value.path in kinds:
             return value.site
     return None
 
 
 def needless_locks(module: "Module") -> list[NeedlessLock]:
-    """Thread locks taken for just one driver call."""
-    found: list[NeedlessLock] = []
+    """Locks of threads or tasks that are taken for just one driver call.
+
+    A lock that is also held around a read and a write keeps a single write out of the time between the two: it is needed.
+    """
+    single: list[tuple[Site, ast.With | ast.AsyncWith, Operation]] = []
+    compound: dict[ast.AST, list[Operation]] = {}
     for node, _ in module.index.withs:
-        if not isinstance(node, ast.With) or len(node.items) != 1:
-            continue
-        site = _lock_site(module, node.items[0].context_expr)
-        operation = _single(module, node) if site is not None else None
-        if operation is not None:
-            found.append(NeedlessLock(module, node, operation))
-    return found
+        for item in node.items:
+            site = _lock_site(module, item.context_expr, _THREAD_LOCKS if isinstance(node, ast.With) else _TASK_LOCKS)
+            if site is None:
+                continue
+            operation = _single(module, node) if len(node.items) == 1 else None
+            if operation is None:
+                compound.setdefault(site.node, []).extend(o for o in module.facts(Operation) if _below(module, o.node, node))
+            else:
+                single.append((site, node, operation))
+    for call in module.index.calls:
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "acquire":
+            site = _lock_site(module, call.func.value, _THREAD_LOCKS | _TASK_LOCKS)
+            if site is not None:
+                scope = module.index.scope_of_node[call].function
+                compound.setdefault(site.node, []).extend(o for o in module.facts(Operation) if o.scope.function is scope)
+    return [NeedlessLock(module, node, o) for site, node, o in single if not _interferes(o, compound.get(site.node, []))]
 
 
-def _single(module: "Module", node: ast.With) -> Operation | None:
+_INSERTS = frozenset(("insert_one", "insert_many", "insert", "bulk_write"))
+
+
+def _interferes(operation: Operation, together: list[Operation]) -> bool:
+    """Whether a single write could spoil what others do with the same collection under the same lock in several steps.
+
+    A change is lost to one who writes back what was read before it; an insert spoils a check before an insert. Reads spoil nothing.
+    """
+    if not operation.write:
+        return False
+    there = [o for o in together if o.write and same_collection(o.owner, operation.owner)]
+    inserts = operation.name in _INSERTS
+    return any((o.name in _INSERTS) == inserts or o.name == "bulk_write" for o in there)
+
+
+def _single(module: "Module", node: ast.With | ast.AsyncWith) -> Operation | None:
     """The one operation that is the whole body of a ``with``, or None."""
     if len(node.body) != 1 or not isinstance(node.body[0], (ast.Expr, ast.Assign, ast.AnnAssign, ast.Return)):
         return None
     statement = node.body[0]
-    inside = [o for o in module.facts(Operation) if module.index.statement(o.node) is statement and not o.implicit]
-    working = [o for o in inside if o.io]
+    inside = [o for o in module.facts(Operation) if module.index.statement(o.node) is statement]
+    working = [o for o in inside if o.io and not o.implicit]
+    value: ast.expr | None = statement.value
+    while isinstance(value, (ast.Await, ast.Attribute, ast.Subscript)):
+        value = value.value
+    if not working:
+        # list(coll.find(...)): the cursor is made and read here, nobody else has it
+        working = [o for o in inside if not o.implicit and o.name in ("find", "aggregate")]
+        if not isinstance(value, ast.Call) or last_name(value.func) not in _READERS or not working:
+            return None
+        value = value.func.value if isinstance(value.func, ast.Attribute) else value.args[0] if value.args else None
     if len(working) != 1 or working[0].owner.family not in _SHAREABLE or working[0].session is not None:
         return None
-    operation = working[0]
-    value = statement.value
-    if isinstance(value, ast.Await):
-        value = value.value
-    return operation if value is operation.node else None
+    return working[0] if value is working[0].node else None
 
 
 def locks_across_processes(module: "Module") -> list[LockAcrossProcesses]:

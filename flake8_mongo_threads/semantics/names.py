@@ -105,6 +105,14 @@ _MARKS = {"pymongo": "mongo_client.py", "bson": "objectid.py", "gridfs": "grid_f
 """A file that only the driver's own package has."""
 
 
+_HANDS_ON = frozenset(
+    (
+        *("asyncio.to_thread", "fastapi.concurrency.run_in_threadpool", "fastapi.BackgroundTasks().add_task", "gevent.spawn"),
+        *("concurrent.futures.ThreadPoolExecutor().submit", "concurrent.futures.Executor().submit"),
+    )
+)
+"""Launchers that hand every keyword argument on to the callable, having none of their own."""
+
 _MOCK_MEMBERS = frozenset(
     (
         "return_value", "side_effect", "called", "call_count", "call_args", "call_args_list", "mock_calls", "method_calls", "reset_mock", "await_count", "await_args",
@@ -256,6 +264,7 @@ class _Scan:
         self.imports = driver_imports(module)
         self.roots = {what.module.partition(".")[0] for what, _ in self.imports}
         self.everything = Target(api.everything("pymongo"), api.everything("motor"))
+        self.caught = {handler.name for handler, _ in module.index.handlers if handler.name}
         self._stdlib: frozenset[str] | None = None
         self._callables: set[ast.AST] | None = None
 
@@ -383,7 +392,7 @@ class _Scan:
     def _attribute(self, node: ast.Attribute) -> None:
         values = known(self.module.values(node.value))
         if not values or UNKNOWN in values:
-            if isinstance(node.value, ast.Name):
+            if isinstance(node.value, ast.Name) and node.value.id in self.caught:
                 self._of_exception(node, node.value)
             return
         if all(isinstance(value, Method) for value in values):
@@ -504,7 +513,7 @@ class _Scan:
         if not self._wrong(answer) or self._off_by_one(driver, name):
             return
         parent = self.module.index.parents.get(node)
-        called = (isinstance(parent, ast.Call) and parent.func is node) or node in self._handed()
+        called = (isinstance(parent, ast.Call) and parent.func is node) or node in self._handed() or self._called_by_name(parent)
         advice = ""
         if not called:
             advice = f"it is silently a {_CHILD[driver.family]}"
@@ -543,6 +552,19 @@ class _Scan:
             owner = owner.parent
         home = self.module.index.scope(driver.site.node).function
         return home.kind in ("module", "class") or home is self.module.index.scope(node).function
+
+    def _called_by_name(self, statement: ast.AST | None) -> bool:
+        """``insert = coll.insert`` where every use of the name calls it."""
+        target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+        if not isinstance(target, ast.Name):
+            return False
+        index = self.module.index
+        scope = index.scope(target)
+        if len(scope.bindings.get(target.id, ())) != 1:
+            return False
+        loads = [load for load in index.name_loads.get(target.id, ()) if index.scope(load) is scope]
+        calls = [index.parents.get(load) for load in loads]
+        return bool(loads) and all(isinstance(call, ast.Call) and call.func is load for call, load in zip(calls, loads, strict=True))
 
     def _handed(self) -> set[ast.AST]:
         """Attributes that are handed over to be called: to a thread, an executor, ``partial``."""
@@ -655,6 +677,10 @@ class _Scan:
         module = self.module
         for call, _, method in module.calls.methods:
             self._arguments(call, method)
+        for work in module.calls.works:
+            handed = module.inference.method(module, work.target) if work.path in _HANDS_ON and work.call.keywords else None
+            if handed is not None:
+                self._arguments(work.call, handed, work.launcher.keyword)
         seen: set[ast.AST] = set()
         for call, _, value in module.calls.constructions:
             if call in seen or not call.keywords:
@@ -665,12 +691,13 @@ class _Scan:
             if isinstance(value, External):
                 self._constructed(call, value.path)
 
-    def _arguments(self, call: ast.Call, method: Method) -> None:
+    def _arguments(self, call: ast.Call, method: Method, own: str = "") -> None:
+        """The keyword arguments of a method, given by its call or by a launcher (whose ``own`` keyword is not one of them)."""
         class_id = class_of_object(method.owner)
         if not class_id:
             return
         for item in call.keywords:
-            if item.arg is not None:
+            if item.arg is not None and item.arg != own:
                 self._keyword(item, class_id, method.owner.family, method.name)
 
     def _keyword(self, item: ast.keyword, class_id: str, family: str, name: str) -> None:

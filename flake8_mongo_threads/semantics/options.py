@@ -37,6 +37,7 @@ POSITION = "position"
 _HOLE = "\0"
 """Stands in a text for a part that is not a literal."""
 _MAX_PARTS = 200
+_MAX_SPREADS = 3
 _FORMAT = re.compile(r"%(?:\(\w+\))?[-#0 +]*\d*(?:\.\d+)?[sdr]")
 _BRACES = re.compile(r"\{[^{}]*\}")
 _SCHEMES = ("mongodb://", "mongodb+srv://")
@@ -252,18 +253,16 @@ def _read(module: "Module", call: ast.Call, flavour: str, target: Target, skip: 
             if isinstance(given, ast.Starred):
                 break
             if key != "host":
-                options.append(Option(key, value_of(given), module.source.span(given), POSITION, given, given))
+                options.append(Option(key, _value(module, given), module.source.span(given), POSITION, given, given))
     for item in call.keywords:
         if item.arg is None:
-            entries = _entries(module, item.value)
-            if entries is None:
-                complete = False
-            else:
-                options.extend(entries)
+            entries, whole = _entries(module, item.value)
+            options.extend(entries)
+            complete = complete and whole
         elif item.arg != "host":
             span = module.source.span(item)
             name = Span(span.line, span.col, span.line, span.col + len(item.arg))
-            options.append(Option(item.arg, value_of(item.value), name, KEYWORD, item, item.value))
+            options.append(Option(item.arg, _value(module, item.value), name, KEYWORD, item, item.value))
     return ClientCall(call, flavour, options, hosts, target, complete=complete, count=count)
 
 
@@ -281,32 +280,62 @@ def value_of(node: ast.AST | None) -> object:
     return UNKNOWN_VALUE
 
 
-def _entries(module: "Module", expression: ast.expr) -> list[Option] | None:
-    """The options of a dictionary that is unpacked into the call; None when there may be others."""
+def _value(module: "Module", node: ast.AST) -> object:
+    """The value of a literal, or of a name that one assignment of a literal alone gives; None only where it is written."""
+    value = value_of(node)
+    if value is UNKNOWN_VALUE and isinstance(node, ast.Name):
+        meant = value_of(_bound_text(module, node))
+        return UNKNOWN_VALUE if meant is None else meant
+    return value
+
+
+def _entries(module: "Module", expression: ast.expr, depth: int = 0) -> tuple[list[Option], bool]:
+    """The options of a dictionary that is unpacked into the call, and whether there can be no others."""
     values = known(module.values(expression))
-    if len(values) != 1 or not isinstance(values[0], Mapping):
-        return None
+    if depth > _MAX_SPREADS or len(values) != 1 or not isinstance(values[0], Mapping):
+        return [], False
     mapping = values[0]
     if mapping.site is None or mapping.site.module is not module or not _still_the_literal(module, expression, mapping.site.node):
-        return None
-    found = []
+        return [], False
+    found: dict[Span, Option] = {}
+    complete = True
+    if isinstance(mapping.site.node, ast.Dict):
+        for key_node, value in zip(mapping.site.node.keys, mapping.site.node.values, strict=True):
+            if key_node is None:
+                inner, whole = _entries(module, value, depth + 1)
+                complete = complete and whole
+                found.update((option.span, option) for option in inner)
     for key, element in module.inference.entries(module, expression, mapping):
-        if not isinstance(key, str):
-            return None
-        place = _key_node(module, element.expression) if element.expression is not None and element.module is module else None
+        if element.expression is not None and element.module is module and _is_spread(module, element.expression):
+            continue
+        if not isinstance(key, str) or element.expression is None or element.module is not module:
+            complete = False
+            continue
+        place = _key_node(module, element.expression)
         if place is None:
-            return None
+            complete = False
+            continue
         span = module.source.span(place)
         if isinstance(place, ast.keyword):
             span = Span(span.line, span.col, span.line, span.col + len(key))
-        found.append(Option(key, value_of(element.expression), span, ENTRY, place, element.expression))
-    return found
+        found[span] = Option(key, _value(module, element.expression), span, ENTRY, place, element.expression)
+    return list(found.values()), complete
+
+
+def _is_spread(module: "Module", value: ast.AST) -> bool:
+    """Whether an expression stands behind ``**`` in a dictionary."""
+    parent = module.index.parents.get(value)
+    if not isinstance(parent, ast.Dict):
+        return False
+    return any(key is None and each is value for key, each in zip(parent.keys, parent.values, strict=True))
 
 
 def _still_the_literal(module: "Module", expression: ast.expr, literal_node: ast.AST) -> bool:
     """Whether nothing takes entries out of the dictionary again: it is inline, or a name on which no such method is called."""
     if expression is literal_node:
         return True
+    if isinstance(expression, ast.Call):
+        return isinstance(module.index.parents.get(literal_node), ast.Return)
     if not isinstance(expression, ast.Name):
         return isinstance(expression, ast.Attribute)
     for load in module.index.name_loads.get(expression.id, ()):
@@ -783,7 +812,7 @@ def _srv_contradictions(client: ClientCall, bad: set[str], report: Callable[...,
             option = client.get(key)
             if option is None or key in bad or option.value is UNKNOWN_VALUE:
                 continue
-            if (key == "srvmaxhosts" and limited) or (option.where == URI and option.value not in ("mongodb", "")):
+            if limited if key == "srvmaxhosts" else option.where == URI and option.value != "mongodb":
                 report(option, f"{option.key} needs a mongodb+srv:// URI")
     elif srv and most is not None and limited:
         replica_set = client.get("replicaset")

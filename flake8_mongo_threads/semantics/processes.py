@@ -206,7 +206,7 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
     for region, text, start in _fork_regions(module):
         for operation in _operations_below(module, region):
             client = _before(module, operation, start)
-            if client is not None:
+            if client is not None and not _rebound_in_child(module, operation):
                 step = module.step(start, text)
                 origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
                 add(
@@ -373,7 +373,7 @@ def inherited(module: "Module", operation: Operation, context: Context) -> Drive
     )
     if not at_import and not in_constructor and not registered:
         return None
-    if _rebound_in_child(module, operation) or _unopened(module, site, context):
+    if _declared_only(site) or _rebound_in_child(module, operation) or _unopened(module, site, context):
         return None
     return client
 
@@ -385,8 +385,23 @@ def _same_class(module: "Module", scope: Scope, home: Scope) -> bool:
 
 
 def _rebound_in_child(module: "Module", operation: Operation) -> bool:
-    """Whether the global that holds the client is assigned by a function as well: an initializer or a lazy getter."""
-    node: ast.AST = operation.node
+    """Whether the global that holds the client is assigned by a function as well: an initializer or a lazy getter.
+
+    The global is looked for behind local names and helpers too: every expression on the way from the client to the
+    object that is used starts at a name.
+    """
+    places: list[tuple[Module, ast.AST]] = [(module, operation.node)]
+    owner: Driver | None = operation.owner
+    for _ in range(6):
+        if owner is None or owner.family == "client":
+            break
+        if owner.site is not None:
+            places.append((owner.site.module, owner.site.node))
+        owner = owner.parent
+    return any(_assigned_by_function(home, node) for home, node in places)
+
+
+def _assigned_by_function(module: "Module", node: ast.AST) -> bool:
     while isinstance(node, (ast.Call, ast.Attribute, ast.Subscript)):
         node = node.func if isinstance(node, ast.Call) else node.value
     if not isinstance(node, ast.Name):
@@ -395,6 +410,14 @@ def _rebound_in_child(module: "Module", operation: Operation) -> bool:
         if binding.scope.function.kind != "module" and binding.how != "def":
             return True
     return False
+
+
+def _declared_only(site: Site) -> bool:
+    """Whether a client is known from an annotation alone: ``client: MongoClient | None = None`` opens nothing."""
+    statement = site.module.index.statement(site.node)
+    if not isinstance(statement, ast.AnnAssign):
+        return False
+    return statement.value is None or isinstance(statement.value, ast.Constant)
 
 
 def _unopened(module: "Module", site: Site, context: Context) -> bool:
@@ -562,14 +585,15 @@ def _operations_below(module: "Module", statements: list[ast.stmt]) -> list[Oper
 def _before(module: "Module", operation: Operation, start: ast.AST) -> Driver | None:
     """The client of an operation when it was made before the fork: at import, or earlier in the same function."""
     client = operation.owner.root("client")
-    if client is None or client.site is None or operation.name == "close":
+    if client is None or client.site is None or operation.name == "close" or _declared_only(client.site):
         return None
     site = client.site
     home = site.module.index.scope(site.node).function
     line = getattr(start, "lineno", 0)
     here = module.index.scope(start).function
     early = site.module is module and home is here and getattr(site.node, "lineno", 0) < line
-    if home.kind not in ("module", "class") and not early:
+    around = site.module is module and home is not here and _encloses(home, here)
+    if home.kind not in ("module", "class") and not early and not around:
         return None
     if home.kind == "module" and site.module is module and here.kind == "module" and getattr(site.node, "lineno", 0) > line:
         return None
@@ -584,6 +608,16 @@ def _before(module: "Module", operation: Operation, start: ast.AST) -> Driver | 
         ]
         return client if used else None
     return client
+
+
+def _encloses(outer: Scope, inner: Scope) -> bool:
+    """Whether a function is defined inside another, whose variables it reads."""
+    current = inner.parent
+    while current is not None:
+        if current is outer:
+            return True
+        current = current.parent
+    return False
 
 
 def _same_client(operation: Operation, client: Driver) -> bool:
@@ -631,7 +665,7 @@ def _uses(function: Function, depth: int, active: frozenset[int]) -> tuple["Modu
         return None
     for operation in operations_in(module, scope):
         client = operation.owner.root("client")
-        if client is None or client.site is None or operation.name == "close":
+        if client is None or client.site is None or operation.name == "close" or _declared_only(client.site):
             continue
         home = client.site.module.index.scope(client.site.node).function
         lazy = (

@@ -1,101 +1,287 @@
 """Races in the data: a document read, computed on and written back, a check before an insert, the next id from a count.
 
-Each is two operations on one collection in one function, with nothing between them that makes them one: no lock, no
-transaction, no compare-and-set filter.
+Each is two operations on one collection with nothing between them that makes them one: no lock, no transaction, no
+compare-and-set filter. The two may stand in different functions: ``semantics.provenance`` follows a value back to its read.
 """
 
 import ast
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from flake8_mongo_threads.findings import Span, Step
-from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation
+from flake8_mongo_threads.semantics.calls import Edge
+from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation, operations_in
+from flake8_mongo_threads.semantics.provenance import (
+    COUNTS,
+    Frame,
+    Invocation,
+    Origin,
+    Path,
+    access,
+    bindings_of,
+    changes,
+    driver_call,
+    enter,
+    field_path,
+    invocation,
+    normal,
+    option,
+    resolve,
+    results_of,
+    returned,
+    sort_of,
+    statements_of,
+    trace,
+)
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.sharing import under_lock
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, argument, constant, ends, keyword, last_name, walk
-from flake8_mongo_threads.semantics.values import Driver, External, Mapping
+from flake8_mongo_threads.semantics.sharing import is_lock, under_lock
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, LOOPS, TRIES, WITHS, constant, dotted, ends, last_name, walk
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
 
 _UPDATES = frozenset(("update_one", "update_many", "find_one_and_update", "update", "find_and_modify"))
 _REPLACES = frozenset(("replace_one", "find_one_and_replace", "save", "update"))
-_COUNTS = frozenset(("count_documents", "estimated_document_count", "count"))
-_MUTATORS = frozenset(("update", "pop", "setdefault", "append", "extend", "remove", "insert", "clear", "add", "popitem"))
+_INSERTS = frozenset(("insert_one", "insert"))
+_OFFLOADERS = frozenset(("to_thread", "run_in_threadpool", "run_sync", "run_in_executor", "submit", "partial"))
+_VERSIONS = ("version", "rev", "etag", "updated", "modified", "timestamp", "seq", "lock", "token")
+_EXCLUSIVE = ("lock", "synchroniz", "mutex", "transaction", "atomic", "exclusive", "serializ")
+MAX_CALLERS = 12
+MAX_DEPTH = 2
+MAX_NESTING = 4
 
 
 class LostUpdate:
     """A field that is read, computed on and written back with ``$set``."""
 
-    __slots__ = ("delta", "field", "key_node", "name", "read", "sign", "single", "span", "steps", "value", "write")
+    __slots__ = ("display", "field", "increments", "key_node", "name", "read", "span", "steps", "where", "write")
 
-    def __init__(self, module: "Module", write: Operation, read: ast.AST, field: str, name: str) -> None:
+    def __init__(self, module: "Module", write: "Write", origin: Origin, field: Path) -> None:
         self.write = write
-        self.read = read
-        self.field = field
-        self.name = name
-        """The name of the read document."""
+        self.read = origin.read.node
+        self.field = shown(field)
+        """The field, or an empty text where its name is computed."""
+        self.name = origin.name
+        """The name of the read document, where it has one."""
         self.span: Span = write.span
+        self.where = origin.frame.module.where(origin.read.node, module)
+        """Where it is read: ``line 12``, or the file and line when another file reads it."""
         self.steps: tuple[Step, ...] = (
-            module.step(read, "the document is read here"),
-            module.step(write.node, f"'{field}' is written back from what was read"),
+            origin.frame.module.step(origin.read.node, "the document is read here"),
+            *write.steps(f"'{self.field}' is written back from what was read" if self.field else "the field is written back"),
         )
-        self.key_node: ast.expr | None = None
-        """The ``"$set"`` literal, when it sets this field alone."""
-        self.value: ast.expr | None = None
-        self.delta: ast.expr | None = None
-        """What is added or taken away, when the value is the field plus or minus something simple."""
-        self.sign = "+"
-        self.single = False
+        self.display: ast.Dict | None = None
+        """The update document, when it is written out in the call."""
+        self.increments: list[Increment] = []
+        """The fields that ``$inc`` can change instead."""
+
+
+class Increment(NamedTuple):
+    """One entry of a ``$set`` that is the field itself plus or minus something simple."""
+
+    key: ast.expr
+    value: ast.BinOp
+
+    @property
+    def sign(self) -> str:
+        """The sign of the change."""
+        return "-" if isinstance(self.value.op, ast.Sub) else ""
+
+    @property
+    def delta(self) -> ast.expr:
+        """What is added or taken away."""
+        return self.value.right
 
 
 class ReplaceAfterRead:
     """A whole document read, changed and written back."""
 
-    __slots__ = ("name", "span", "steps", "write")
+    __slots__ = ("name", "span", "steps", "where", "write")
 
-    def __init__(self, module: "Module", write: Operation, read: ast.AST, name: str) -> None:
+    def __init__(self, module: "Module", write: "Write", origin: Origin, name: str) -> None:
         self.write = write
         self.name = name
         self.span: Span = write.span
+        self.where = origin.frame.module.where(origin.read.node, module)
         self.steps: tuple[Step, ...] = (
-            module.step(read, "the document is read here"),
-            module.step(write.node, "the whole document is written back"),
+            origin.frame.module.step(origin.read.node, "the document is read here"),
+            *write.steps("the whole document is written back"),
         )
 
 
 class CheckThenInsert:
     """An insert behind a check that the document does not exist."""
 
-    __slots__ = ("check", "span", "steps", "write")
+    __slots__ = ("check", "span", "steps", "where", "write")
 
-    def __init__(self, module: "Module", write: Operation, check: Operation) -> None:
+    def __init__(self, module: "Module", write: "Write", check: "Check") -> None:
         self.write = write
-        self.check = check
+        self.check = check.name
+        """The name of the operation that looks."""
         self.span: Span = write.span
+        self.where = check.frame.module.where(check.call.node, module)
         self.steps: tuple[Step, ...] = (
-            module.step(check.node, "looks whether the document exists"),
-            module.step(write.node, "then inserts it"),
+            check.frame.module.step(check.call.node, "looks whether the document exists"),
+            *write.steps("then inserts it"),
         )
 
 
 class NextId:
     """An insert whose key is computed from a count or a maximum."""
 
-    __slots__ = ("key", "source", "span", "steps", "write")
+    __slots__ = ("key", "source", "span", "steps", "where", "write")
 
-    def __init__(self, module: "Module", write: Operation, key: str, source: ast.AST, how: str) -> None:
+    def __init__(self, module: "Module", write: "Write", key: str, origin: Origin, how: str) -> None:
         self.write = write
         self.key = key
         self.source = how
         self.span: Span = write.span
-        self.steps: tuple[Step, ...] = (module.step(source, f"the {how} is read here"), module.step(write.node, f"'{key}' is made from it"))
+        self.where = origin.frame.module.where(origin.read.node, module)
+        self.steps: tuple[Step, ...] = (
+            origin.frame.module.step(origin.read.node, f"the {how} is read here"),
+            *write.steps(f"'{key}' is made from it"),
+        )
 
 
-# ---------------------------------------------------------------------- shared questions
+# ---------------------------------------------------------------------- writes and who calls them
+
+
+class Write:
+    """One operation that writes, seen from one chain of calls. ``span`` is where a finding about it stands."""
+
+    __slots__ = ("call", "frame", "module", "name", "own", "owner", "span")
+
+    def __init__(self, module: "Module", name: str, owner: Driver, call: Invocation, frame: Frame) -> None:
+        self.module = module
+        self.name = name
+        self.owner = owner
+        self.call = call
+        self.frame = frame
+        self.own = frame.module is module
+        """Whether it stands in the file being linted; a helper of another module is reported at the call that leaves this file."""
+        chain = frame.chain(call.node)
+        node = next(n for f, n in chain if f.module is module)
+        if self.own and call.func is not call.node.func and isinstance(call.func, (ast.Attribute, ast.Name)):
+            node = call.func
+        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+
+    def steps(self, text: str) -> tuple[Step, ...]:
+        """The calls that lead to the write, and the write."""
+        chain = self.frame.chain(self.call.node)
+        calls = [f.module.step(n, "calls the function that writes") for f, n in reversed(chain[1:])]
+        return (*calls, self.frame.module.step(self.call.node, text))
+
+    @property
+    def filter(self) -> ast.expr | None:
+        """The filter."""
+        return self.call.argument(0, "filter", "spec", "query")
+
+
+def writes(module: "Module", names: frozenset[str]) -> Iterator[list[Write]]:
+    """The writes of some names that this file performs or has performed: for each operation its chains of calls, the shortest first."""
+    for name, owner, call, scope in _performed(module, None, names):
+        found: list[Write] = []
+        frames = [Frame(module, scope)]
+        for depth in range(MAX_DEPTH + 1):
+            found.extend(Write(module, name, _owner_in(frame, call, owner), call, frame) for frame in frames)
+            if depth < MAX_DEPTH:
+                frames = [longer for frame in frames for longer in _callers(module, frame)][:MAX_CALLERS]
+        yield found
+    for scope, edges in list(module.calls.edges.items()):
+        for edge in edges:
+            if edge.target.module is not module and isinstance(edge.node, ast.Call):
+                found = list(_elsewhere(module, scope, edge, names))
+                if found:
+                    yield found
+
+
+def _callers(module: "Module", frame: Frame) -> list[Frame]:
+    """The frames of the calls, in this file, of the function that a frame starts from."""
+    links: list[tuple[Frame, Frame]] = []
+    outer = frame
+    while outer.caller is not None:
+        links.append((outer, outer.caller))
+        outer = outer.caller
+    found: list[Frame] = []
+    for caller, edge in _edges_to(module, outer.scope)[:MAX_CALLERS]:
+        entered = enter(Frame(module, caller), invocation(module, edge.node), edge.target)  # type: ignore[arg-type]
+        if entered is None:
+            continue
+        # the rest of the chain again, on top of the new caller
+        for inner, _ in reversed(links):
+            assert inner.call is not None
+            copy = Frame(inner.module, inner.scope, entered, inner.call)
+            copy.bound = {k: (entered, e) for k, (_, e) in inner.bound.items()}
+            entered = copy
+        found.append(entered)
+    return found
+
+
+def _edges_to(module: "Module", scope: Scope) -> list[tuple[Scope, Edge]]:
+    if scope.kind == "module":
+        return []
+    table: dict[Scope, list[tuple[Scope, Edge]]] = module.remember("edges to", module.index.module_scope, lambda: _reversed(module), {})
+    return table.get(scope, [])
+
+
+def _reversed(module: "Module") -> dict[Scope, list[tuple[Scope, Edge]]]:
+    found: dict[Scope, list[tuple[Scope, Edge]]] = {}
+    for caller, edges in module.calls.edges.items():
+        for edge in edges:
+            if edge.target.module is module and isinstance(edge.node, ast.Call) and edge.how == "call":
+                found.setdefault(edge.target.scope, []).append((caller, edge))
+    return found
+
+
+def _elsewhere(module: "Module", scope: Scope, edge: Edge, names: frozenset[str]) -> Iterator[Write]:
+    """The writes that a call of this file leads to in other modules."""
+    assert isinstance(edge.node, ast.Call)
+    start = enter(Frame(module, scope), invocation(module, edge.node), edge.target)
+    pending = [start] if start is not None else []
+    for _ in range(MAX_CALLERS):
+        if not pending:
+            return
+        frame = pending.pop(0)
+        for name, owner, call, where in _performed(frame.module, frame.scope, names):
+            if where is frame.scope:
+                yield Write(module, name, _owner_in(frame, call, owner), call, frame)
+        if frame.depth < MAX_DEPTH:
+            for inner in frame.module.calls.inside(frame.scope):
+                if isinstance(inner.node, ast.Call) and inner.how == "call" and inner.target.module is not module:
+                    deeper = enter(frame, invocation(frame.module, inner.node), inner.target)
+                    if deeper is not None:
+                        pending.append(deeper)
+
+
+def _performed(module: "Module", only: Scope | None, names: frozenset[str]) -> list[tuple[str, Driver, Invocation, Scope]]:
+    """The operations of some names: (name, collection, call, function)."""
+    found = [
+        (o.name, o.owner, Invocation(o.call, o.call.func, o.call.args, o.call.keywords), o.scope.function)
+        for o in (operations_in(module, only) if only is not None else module.facts(Operation))
+        if o.name in names and o.call is not None and o.owner.family == "collection"
+    ]
+    for call in module.index.calls:
+        if last_name(call.func) in _OFFLOADERS and (only is None or module.index.scope_of_node[call].function is only):
+            inner = invocation(module, call)
+            if inner.func is call.func or inner.node is not call:
+                continue
+            located = driver_call(Frame(module, module.index.scope_of_node[call]), inner)
+            if located is not None and located[0] in names and located[1].family == "collection":
+                found.append((located[0], located[1], inner, module.index.scope_of_node[call].function))
+    return found
+
+
+def _owner_in(frame: Frame, call: Invocation, owner: Driver) -> Driver:
+    located = driver_call(frame, call)
+    return located[1] if located is not None and located[1].family == "collection" else owner
+
+
+# ---------------------------------------------------------------------- the same collection, the same document
 
 
 def same_collection(first: Driver, second: Driver) -> bool:
-    """Whether two collection objects certainly are the same collection."""
+    """Whether two collection objects can be the same collection: by the expression that made them, or by name and database."""
     if first.family != "collection" or second.family != "collection":
         return False
     if first.site is not None and second.site is not None and first.site.node is second.site.node:
@@ -113,78 +299,239 @@ def same_collection(first: Driver, second: Driver) -> bool:
     return left is not None and right is not None and left.key() == right.key()
 
 
-def read_call(document: Driver) -> ast.AST | None:
-    """The expression that read a document."""
-    return document.site.node if document.site is not None else None
+def _one_collection(write: Write, owner: Driver, frame: Frame, call: Invocation) -> bool:
+    """Whether an operation and a write have the same collection.
+
+    What one expression makes need not be one collection: ``db[name]`` inside a function gives another one for each name.
+    There the expressions that name it have to agree.
+    """
+    if not same_collection(write.owner, owner):
+        return False
+    site = owner.site
+    if owner.name or site is None or write.owner.name:
+        return True
+    home = site.module.index.scope(site.node).function
+    if home.kind == "module" or (home.kind in ("function", "lambda") and not home.params):
+        return True
+    first, second = _receiver(write.frame, write.call), _receiver(frame, call)
+    return bool(first) and first == second
 
 
-def documents(module: "Module", node: ast.AST) -> list[Driver]:
-    """The documents an expression can be; empty unless every known alternative is one."""
-    found = [v for v in module.values(node) if isinstance(v, Driver) and v.family == "document"]
-    return found if found and module.inference.agreed(module.values(node)) is not None else []
+def _receiver(frame: Frame, call: Invocation) -> str:
+    return normal(frame, call.func.value) if isinstance(call.func, ast.Attribute) else ""
 
 
-def _collection(document: Driver) -> Driver | None:
-    return document.root("collection")
+class Given(NamedTuple):
+    """The value under one key of a dictionary, and the frame it is read in; ``path`` when only a part of it is meant."""
+
+    frame: Frame
+    value: ast.expr
+    path: Path = ()
 
 
-def local_value(module: "Module", node: ast.expr, depth: int = 0) -> ast.expr:
-    """The expression behind a local name that is assigned once in straight line."""
-    if depth > 5 or not isinstance(node, ast.Name):
-        return node.value if isinstance(node, ast.Await) else node
-    scope: Scope | None = module.index.scope(node).function
-    bindings = scope.bindings.get(node.id, []) if scope is not None else []
-    if not bindings and scope is not None:
-        return node
-    reaching = module.index.reaching(scope, node.id, node) if scope is not None else []
-    if len(reaching) == 1 and reaching[0].how in ("assign", "ann") and isinstance(reaching[0].value, ast.expr) and not reaching[0].path:
-        return local_value(module, reaching[0].value, depth + 1)
-    return node
-
-
-def filter_of(operation: Operation) -> ast.expr | None:
-    """The filter of an operation."""
-    if operation.call is None:
-        return None
-    return argument(operation.call, 0, "filter") or keyword(operation.call, "spec")
-
-
-def pairs(module: "Module", node: ast.expr | None) -> dict[str, ast.expr] | None:
-    """The constant keys of a dictionary display, also behind a local name; None when it cannot be read whole."""
+def entries(frame: Frame, node: ast.expr | None, depth: int = 0) -> dict[Path, Given] | None:
+    """The keys of a dictionary display, also behind names, helpers and later ``d[key] = …``; None when it is none."""
     if node is None:
         return {}
-    display = local_value(module, node)
-    if not isinstance(display, ast.Dict):
+    added: dict[Path, Given] = {}
+    for _ in range(6):
+        if isinstance(node, ast.Await):
+            node = node.value
+        if not isinstance(node, ast.Name):
+            break
+        found = bindings_of(frame, node)
+        if found is not None and found[0].kind in ("function", "module"):
+            for change in changes(frame, found[0], node.id):
+                if change.how == "set" and change.value is not None and change.position < (node.lineno, node.col_offset):
+                    added.setdefault(change.path, Given(frame, change.value))
+        following = _one_step(frame, node)
+        if following is None:
+            break
+        frame, node = following
+    if isinstance(node, ast.Call):
+        inner = returned(frame, node)
+        if inner is not None and isinstance(inner[1], (ast.Dict, ast.Call)):
+            frame, node = inner
+    base: dict[Path, Given] = {}
+    if isinstance(node, ast.Call) and last_name(node.func) == "dict" and not node.args:
+        for item in node.keywords:
+            if item.arg is not None:
+                base[(item.arg,)] = Given(frame, item.value)
+    elif isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=False):
+            if key is None:
+                inside = entries(frame, value, depth + 1) if depth < MAX_NESTING else None
+                if inside is None:
+                    return None
+                base.update(inside)
+                continue
+            path = field_path(frame, key)
+            if path is None:
+                return None
+            base[path] = Given(frame, value)
+    else:
         return None
-    found: dict[str, ast.expr] = {}
-    for key, value in zip(display.keys, display.values, strict=False):
-        text = constant(key) if key is not None else None
-        if not isinstance(text, str):
-            return None
-        found[text] = value
+    base.update(added)
+    return base
+
+
+def _one_step(frame: Frame, name: ast.Name) -> tuple[Frame, ast.expr] | None:
+    """What a name is bound to, when that is certain."""
+    found = bindings_of(frame, name)
+    if found is None or len(found[1]) != 1:
+        return None
+    binding = found[1][0]
+    if binding.how == "param":
+        return frame.parameter(found[0], name.id)
+    if binding.how in ("assign", "ann") and not binding.path and isinstance(binding.value, ast.expr):
+        return frame, binding.value
+    return None
+
+
+def _same_document(write: Write, origin: Origin, written: set[Path]) -> bool:
+    """Whether a write goes to the document that was read, and its filter is no compare-and-set."""
+    if not _one_collection(write, origin.owner, origin.frame, origin.read):
+        return False
+    given = write.filter
+    if given is None:
+        return False
+    sought = origin.read.argument(0, "filter", "query", "spec")
+    wanted = entries(write.frame, given)
+    before = entries(origin.frame, sought)
+    if wanted is None:
+        # the whole document as the filter matches nothing once it has changed
+        if any(o.read.node is origin.read.node for o in trace(write.frame, given)):
+            return False
+        return sought is not None and normal(write.frame, given) == normal(origin.frame, sought)
+    if before is None:
+        before = (
+            {("_id",): Given(origin.frame, sought)}
+            if sought is not None and ("_id",) in wanted
+            else {("?",): Given(origin.frame, sought or given)}
+        )
+    identified = False
+    matched: set[Path] = set()
+    checked: list[Path] = []
+    for key, (frame, value, _) in wanted.items():
+        own = [o for o in trace(frame, value) if o.read.node is origin.read.node and o.what == "document"]
+        if own:
+            if key == ("_id",) and all(o.path == ("_id",) for o in own):
+                identified = True
+            elif all(o.path == key for o in own):
+                (matched.add if key in before else checked.append)(key)
+            elif key in before and normal(frame, value) == normal(before[key].frame, before[key].value):
+                matched.add(key)
+            else:
+                return False
+        elif key in before and normal(frame, value) == normal(before[key].frame, before[key].value):
+            matched.add(key)
+        elif any("$" in path or "$[]" in path for path in written) and any(path[:1] == key[:1] for path in written):
+            continue
+        else:
+            return False
+    if checked:
+        # one key of the document finds it again; with others beside it, or written itself, it is a check for change
+        return len(wanted) == 1 and checked[0] not in written and not any(v in ".".join(checked[0]).lower() for v in _VERSIONS)
+    return identified or ("_id",) in matched or matched == set(before)
+
+
+# ---------------------------------------------------------------------- one action
+
+
+def _session(call: Invocation) -> bool:
+    given = option(call, "session")
+    return given is not None and not (isinstance(given, ast.Constant) and given.value is None)
+
+
+def one_action(write: Write, frame: Frame, call: Invocation) -> bool:
+    """Whether a lock or a transaction makes a read and a write one action."""
+    if _session(call) or _session(write.call):
+        return True
+    reading = frame.chain(call.node)
+    writing = write.frame.chain(write.call.node)
+    held = {id(w) for f, n in writing for w in _guarding(f, n)}
+    for home, node in reading:
+        if any(id(w) in held for w in _guarding(home, node)):
+            return True
+        if _lock_taken(home.module, node):
+            return True
+    shared = {id(f.scope) for f, _ in writing}
+    root = writing[-1][0]
+    if any(id(f.scope) in shared and _exclusive_decorator(f) for f, _ in reading):
+        return True
+    return _called_under_lock(root.module, root.scope)
+
+
+def _guarding(frame: Frame, node: ast.AST) -> list[ast.AST]:
+    """The ``with`` blocks of locks and transactions around a node in its own function."""
+    found: list[ast.AST] = []
+    for up in frame.module.index.ancestors(node):
+        if isinstance(up, FUNCTIONS):
+            break
+        if isinstance(up, WITHS):
+            for item in up.items:
+                expression = item.context_expr
+                if is_lock(frame.module, expression) or _transaction(expression) or _lock_helper(frame, expression):
+                    found.append(up)
+                    break
     return found
 
 
-def in_transaction(operation: Operation) -> bool:
-    """Whether an operation is given a session: reads and writes of one transaction conflict instead of being lost."""
-    return operation.session is not None
+def _transaction(expression: ast.expr) -> bool:
+    if isinstance(expression, ast.Await):
+        expression = expression.value
+    return isinstance(expression, ast.Call) and any(w in last_name(expression.func).lower() for w in ("transaction", "atomic"))
 
 
-def _atomic(module: "Module", operation: Operation) -> bool:
-    return in_transaction(operation) or under_lock(module, operation.node) or _lock_called(module, operation)
+def _lock_helper(frame: Frame, expression: ast.expr) -> bool:
+    """A call or name that a lock was given to: ``with self._guard():`` whose function returns or enters a lock."""
+    home, value = resolve(frame, expression)
+    if value is not expression and is_lock(home.module, value):
+        return True
+    if isinstance(value, ast.Call):
+        for function in (v for v in home.module.values(value.func) if isinstance(v, Function)):
+            if any(is_lock(function.module, r) for r in results_of(function)):
+                return True
+            for item in function.scope.yields:
+                if under_lock(function.module, item):
+                    return True
+    return False
 
 
-def _lock_called(module: "Module", operation: Operation) -> bool:
-    """Whether the function takes a lock by hand before the operation."""
-    for call in module.index.calls:
-        func = call.func
-        if (
-            isinstance(func, ast.Attribute)
-            and func.attr == "acquire"
-            and module.index.scope_of_node[call].function is operation.scope.function
-        ):
+def _lock_taken(module: "Module", node: ast.AST) -> bool:
+    """Whether the function takes a lock by hand before a node and does not give it back before it."""
+    scope = module.index.scope(node).function
+    at = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
+    taken = False
+    for call in statements_of(module, scope)[1]:
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("acquire", "release") and (call.lineno, call.col_offset) < at:
+            taken = call.func.attr == "acquire"
+    return taken
+
+
+def _exclusive_decorator(frame: Frame) -> bool:
+    for decorator in frame.scope.decorators:
+        name = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator).lower()
+        if any(word in name for word in _EXCLUSIVE):
             return True
     return False
+
+
+def _called_under_lock(module: "Module", scope: Scope) -> bool:
+    """Whether every call of a function that this file shows is made under a lock."""
+    callers = _edges_to(module, scope)
+    if not callers:
+        return False
+    return all(bool(_guarding(Frame(module, caller), edge.node)) or _lock_taken(module, edge.node) for caller, edge in callers)
+
+
+def _within(module: "Module", write: Write, frame: Frame, node: ast.AST) -> bool:
+    """Whether the read and the write meet in a function of this file: where they meet elsewhere, that file is told."""
+    common = {id(f) for f, _ in write.frame.chain(write.call.node)}
+    for home, _ in frame.chain(node):
+        if id(home) in common:
+            return home.module is module
+    return write.own
 
 
 # ---------------------------------------------------------------------- read, compute, $set
@@ -193,254 +540,172 @@ def _lock_called(module: "Module", operation: Operation) -> bool:
 def lost_updates(module: "Module") -> list[LostUpdate]:
     """Updates that set a field to a value computed from the same field of a document read before."""
     found: list[LostUpdate] = []
-    for write in module.facts(Operation):
-        if write.name not in _UPDATES or write.call is None or write.owner.family != "collection" or _atomic(module, write):
-            continue
-        update = argument(write.call, 1, "update") or keyword(write.call, "document")
-        if update is None:
-            continue
-        result = _computed(module, write, update)
-        if result is not None:
-            found.append(result)
+    if "$set" not in module.source.text and not _calls_out(module):
+        return found
+    for chains in writes(module, _UPDATES):
+        hit = next((h for write in chains for h in _lost(module, write)), None)
+        if hit is not None:
+            found.append(hit)
     return found
 
 
-def _computed(module: "Module", write: Operation, update: ast.expr) -> LostUpdate | None:
-    display = local_value(module, update)
-    if not isinstance(display, ast.Dict):
-        return None
-    for key, value in zip(display.keys, display.values, strict=False):
-        if constant(key) != "$set":
-            continue
-        fields = local_value(module, value)
-        if not isinstance(fields, ast.Dict):
-            return None
-        for field_node, written in zip(fields.keys, fields.values, strict=False):
-            field = _field_text(module, field_node)
-            if not field:
-                continue
-            hit = _from_field(module, written, field)
-            if hit is None or not _same_document(module, write, hit[0]):
-                continue
-            result = LostUpdate(module, write, read_call(hit[0]) or write.node, field, hit[1])
-            if len(fields.keys) == 1 and len(display.keys) == 1 and fields is value and display is update:
-                result.key_node = key
-                result.value = written
-                _delta(result, written, hit[2])
-            return result
-    return None
+def _calls_out(module: "Module") -> bool:
+    """Whether the file calls functions of other files at all."""
+    return any(e.target.module is not module for edges in module.calls.edges.values() for e in edges)
 
 
-def _field_text(module: "Module", node: ast.expr | None) -> str:
-    if node is None:
-        return ""
-    text = constant(node)
-    if isinstance(text, str):
-        return text
-    if isinstance(node, (ast.Name, ast.JoinedStr)):
-        return ast.dump(local_value(module, node)) if isinstance(node, ast.Name) else ast.dump(node)
-    return ""
-
-
-def _delta(result: LostUpdate, written: ast.expr, access: ast.expr) -> None:
-    """``doc["n"] + 5`` and ``doc["n"] - amount`` become ``$inc``."""
-    if not isinstance(written, ast.BinOp) or written.left is not access or not isinstance(written.op, (ast.Add, ast.Sub)):
+def _lost(module: "Module", write: Write) -> Iterator[LostUpdate]:
+    update = write.call.argument(1, "update", "document")
+    if update is None:
         return
-    right = written.right
-    value = constant(right)
-    if (isinstance(value, (int, float)) and not isinstance(value, bool)) or (
-        isinstance(right, ast.Name) and isinstance(written.op, (ast.Add, ast.Sub)) and _numeric(right.id)
-    ):
-        result.delta = right
-        result.sign = "+" if isinstance(written.op, ast.Add) else "-"
+    fields = _set_fields(write.frame, update)
+    everything = {path for path, _ in fields} | _other_fields(write.frame, update)
+    for path, given in fields:
+        for origin in trace(given.frame, given.value, given.path):
+            if (
+                origin.what == "document"
+                and origin.computed
+                and not origin.text
+                and _one_field(path, origin.path)
+                and _within(module, write, origin.frame, origin.read.node)
+                and _same_document(write, origin, everything)
+                and not one_action(write, origin.frame, origin.read)
+            ):
+                result = LostUpdate(module, write, origin, path)
+                if write.own:
+                    _increments(result, write, update, origin)
+                yield result
+                return
 
 
-def _numeric(name: str) -> bool:
-    return any(
-        word in name.lower()
-        for word in ("amount", "count", "delta", "price", "cost", "step", "num", "qty", "quantity", "points", "xp", "coins", "n")
+def _one_field(written: Path, read: Path) -> bool:
+    """Whether a written field is the one that was read; ``$`` stands for some element."""
+    return len(written) == len(read) and all(
+        w == r or (w.startswith("$") and (r == "*" or r.isdigit())) for w, r in zip(written, read, strict=True)
     )
 
 
-Hit = tuple[Driver, str, ast.expr]
-
-
-def _from_field(module: "Module", written: ast.expr, field: str, depth: int = 0) -> Hit | None:
-    """The document whose ``field`` a written value is computed from, the document's name, and the access."""
-    if depth > 4:
-        return None
-    if isinstance(written, ast.Name):
-        return _through_name(module, written, field, depth)
-    if (
-        isinstance(written, ast.Call)
-        and isinstance(written.func, ast.Name)
-        and written.func.id in ("int", "float", "max", "min", "round", "abs", "Decimal128", "str")
-        and written.args
-    ):
-        for arg in written.args:
-            hit = _from_field(module, arg, field, depth + 1)
-            if hit is not None:
-                return hit
-        return None
-    if isinstance(written, ast.IfExp):
-        return _from_field(module, written.body, field, depth + 1) or _from_field(module, written.orelse, field, depth + 1)
-    if isinstance(written, ast.BinOp) and isinstance(written.op, (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)):
-        for side in (written.left, written.right):
-            hit = _access(module, side, field) or _from_field(module, side, field, depth + 1)
-            if hit is not None:
-                return hit
-    if isinstance(written, (ast.Subscript, ast.Attribute)):
-        return _mutated_field(module, written, field)
-    if isinstance(written, ast.List):
-        for element in written.elts:
-            if isinstance(element, ast.Starred):
-                hit = _access(module, element.value, field)
-                if hit is not None:
-                    return hit
-    return None
-
-
-def _through_name(module: "Module", name: ast.Name, field: str, depth: int) -> Hit | None:
-    scope = module.index.scope(name).function
-    for binding in scope.bindings.get(name.id, ()):
-        if binding.position >= (name.lineno, name.col_offset):
-            continue
-        if binding.how == "aug":
-            for earlier in scope.bindings.get(name.id, ()):
-                if earlier.how in ("assign", "ann") and isinstance(earlier.value, ast.expr):
-                    hit = _access(module, earlier.value, field)
-                    if hit is not None:
-                        return hit
-        elif binding.how in ("assign", "ann") and isinstance(binding.value, ast.expr) and not binding.path:
-            hit = _from_field(module, binding.value, field, depth + 1)
-            if hit is not None:
-                return hit
-    return None
-
-
-def _access(module: "Module", node: ast.expr, field: str) -> Hit | None:
-    """``doc["a"]["b"]``, ``doc.get("a", 0)`` and locals holding one of these, for the field ``a.b``."""
-    expression = local_value(module, node) if isinstance(node, ast.Name) else node
-    path: list[str] = []
-    current: ast.expr = expression
-    while True:
-        if isinstance(current, ast.Subscript):
-            key = _field_text(module, current.slice)
-            if not key:
-                return None
-            path.append(key)
-            current = current.value
-        elif isinstance(current, ast.Call) and isinstance(current.func, ast.Attribute) and current.func.attr == "get" and current.args:
-            key = _field_text(module, current.args[0])
-            if not key:
-                return None
-            path.append(key)
-            current = current.func.value
-        elif isinstance(current, ast.BoolOp) and isinstance(current.op, ast.Or):
-            current = current.values[0]
-        else:
-            break
-    if ".".join(reversed(path)) != field:
-        return None
-    found = documents(module, current)
-    return (found[0], last_name(current), node) if found else None
-
-
-def _mutated_field(module: "Module", written: ast.expr, field: str) -> Hit | None:
-    """``doc["n"] += 1`` before ``{"$set": {"n": doc["n"]}}``."""
-    hit = _access(module, written, field)
-    if hit is None or not isinstance(written, ast.Subscript):
-        return None
-    text = ast.dump(written.value)
-    scope = module.index.scope(written).function
-    for store in module.index.item_stores:
-        target = store.target
-        if store.scope.function is not scope or not isinstance(target, ast.Subscript) or target.lineno > written.lineno:
-            continue
-        if ast.dump(target.value) == text and ast.dump(target.slice) == ast.dump(written.slice):
-            if store.how == "aug":
-                return hit
-            if store.value is not None and isinstance(store.value, ast.BinOp):
-                inner = _from_field(module, store.value, field, 1)
-                if inner is not None:
-                    return inner
-    tail = last_name(written.value)
-    for call, where in module.index.mutations.get(tail, ()):
-        func = call.func
-        if (
-            where.function is scope
-            and isinstance(func, ast.Attribute)
-            and func.attr in ("append", "extend")
-            and ast.dump(func.value) == ast.dump(written)
-        ):
-            return hit
-    return None
-
-
-def _same_document(module: "Module", write: Operation, document: Driver) -> bool:
-    """Whether a write goes to the document that was read, and no filter makes it a compare-and-set."""
-    home = _collection(document)
-    if home is None or not same_collection(home, write.owner):
-        return False
-    given = filter_of(write)
+def _set_fields(frame: Frame, update: ast.expr) -> list[tuple[Path, Given]]:
+    """The fields that an update sets, and their values; fields of nested documents have longer paths."""
+    outer = entries(frame, update)
+    if outer is None:
+        return []
+    found: list[tuple[Path, Given]] = [(path[1:], given) for path, given in outer.items() if path[0] == "$set" and len(path) > 1]
+    given = outer.get(("$set",))
     if given is None:
-        return False
-    read = read_call(document)
-    if documents(module, given):
-        return False  # the whole document as the filter: nothing matches when it has changed
-    wanted = pairs(module, given)
-    if wanted is None:
-        return _equal_filters(module, given, read)
-    own = 0
-    for key, value in wanted.items():
-        if _reads(module, value, document):
-            if key != "_id" and not _part_of_read(module, key, read):
-                return False
-            own += 1
-        elif isinstance(value, ast.Dict):
-            return False
-    if own and own == len(wanted):
+        return found
+    pending: list[tuple[Path, Given]] = [((), given)]
+    for _ in range(64):
+        if not pending:
+            break
+        path, value = pending.pop(0)
+        inner = entries(value.frame, value.value) if len(path) < 3 else None
+        if inner is not None:
+            pending.extend(((*path, *key), nested) for key, nested in inner.items())
+        elif path:
+            found.append((path, value))
+        else:
+            found.extend(_changed_fields(value))
+        if path and inner is not None:
+            # a sub-document rebuilt from itself: {**doc["stats"], "wins": 3}
+            found.append((path, value))
+    return found
+
+
+def _changed_fields(given: Given) -> list[tuple[Path, Given]]:
+    """The fields of a document that is changed in place and written back whole by ``$set``."""
+    frame, node = given.frame, given.value
+    if isinstance(node, ast.DictComp):
+        source = access(frame, node.generators[0].iter.func.value) if isinstance(node.generators[0].iter, ast.Call) and isinstance(node.generators[0].iter.func, ast.Attribute) else None  # fmt: skip
+        name = source[0] if source is not None and not source[1] else None
+    else:
+        place = access(frame, node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node)
+        name = place[0] if place is not None and not place[1] else None
+    for _ in range(6):
+        found = bindings_of(frame, name) if name is not None else None
+        if name is None or found is None:
+            return []
+        changed = [c for c in changes(frame, found[0], name.id) if c.how in ("set", "aug", "call") and c.path]
+        if changed:
+            fields: dict[Path, Given] = {}
+            for change in changed:
+                path = tuple(part.removeprefix(".") for part in change.path)
+                fields.setdefault(path, Given(frame, node, path))
+            return list(fields.items())
+        following = _one_step(frame, name)
+        if following is None or not isinstance(following[1], ast.Name):
+            return []
+        frame, name = following[0], following[1]
+        node = name
+    return []
+
+
+def _other_fields(frame: Frame, update: ast.expr) -> set[Path]:
+    """What other operators of the update change: a filter on it is a check for change."""
+    found: set[Path] = set()
+    for path, given in (entries(frame, update) or {}).items():
+        if path[0].startswith("$") and path[0] != "$set":
+            found.update(entries(given.frame, given.value) or {})
+    return found
+
+
+def _increments(result: LostUpdate, write: Write, update: ast.expr, origin: Origin) -> None:
+    """Collect the entries of a written-out ``$set`` that are ``doc["n"] + 5`` or ``doc["n"] - amount``."""
+    if not isinstance(update, ast.Dict):
+        return
+    for key, value in zip(update.keys, update.values, strict=True):
+        if constant(key) != "$set" or not isinstance(value, ast.Dict):
+            continue
+        result.display = update
+        for field, written in zip(value.keys, value.values, strict=True):
+            if (
+                field is not None
+                and isinstance(written, ast.BinOp)
+                and isinstance(written.op, (ast.Add, ast.Sub))
+                and _simple(write, written.right)
+            ):
+                left = trace(write.frame, written.left)
+                path = field_path(write.frame, field)
+                if _direct(written.left) and any(
+                    o.read.node is origin.read.node and o.path == path and not o.computed and not o.text for o in left
+                ):
+                    result.increments.append(Increment(field, written))
+
+
+def _direct(node: ast.expr) -> bool:
+    """Whether an expression is the field itself: ``doc["n"]``, ``doc.get("n", 0)``, a name that holds it."""
+    if isinstance(node, ast.BoolOp):
+        node = node.values[0]
+    while isinstance(node, (ast.Subscript, ast.Attribute)) or (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get"
+    ):
+        node = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node.value  # type: ignore[union-attr]
+    return isinstance(node, ast.Name)
+
+
+def _simple(write: Write, node: ast.expr) -> bool:
+    """Whether what is added is a number, or a name about which nothing says that it is none."""
+    value = constant(node)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return True
-    return _equal_filters(module, given, read)
-
-
-def _reads(module: "Module", node: ast.expr, document: Driver) -> bool:
-    expression = local_value(module, node)
-    for inner in walk(expression):
-        if isinstance(inner, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(getattr(inner, "ctx", None), ast.Load):
-            if any(isinstance(v, Driver) and v.family == "document" and v.key() == document.key() for v in module.values(inner)):
-                return True
-    return False
-
-
-def _read_filter(read: ast.AST | None) -> ast.expr | None:
-    if isinstance(read, ast.Call):
-        return argument(read, 0, "filter")
-    return None
-
-
-def _part_of_read(module: "Module", key: str, read: ast.AST | None) -> bool:
-    """Whether the read itself selected by this key: writing by it again is no check for change."""
-    wanted = pairs(module, _read_filter(read))
-    return wanted is not None and key in wanted
-
-
-def _equal_filters(module: "Module", given: ast.expr, read: ast.AST | None) -> bool:
-    before = _read_filter(read)
-    if before is None:
+    if not isinstance(node, ast.Name):
         return False
-    return _normal(module, given) == _normal(module, before)
+    found = bindings_of(write.frame, node)
+    for binding in found[1] if found is not None else ():
+        source = binding.value
+        if isinstance(source, (ast.List, ast.Tuple, ast.Dict, ast.Set, ast.JoinedStr, ast.ListComp)) or isinstance(constant(source), str):
+            return False
+        annotation = binding.annotation
+        if binding.how == "param" and found is not None:
+            annotation = next((p.annotation for p in found[0].params if p.arg == node.id), None)
+        if annotation is not None and last_name(annotation.value if isinstance(annotation, ast.Subscript) else annotation) in ("str", "list", "dict", "set", "tuple", "List", "Dict", "datetime", "timedelta", "bytes"):  # fmt: skip
+            return False
+    return True
 
 
-def _normal(module: "Module", node: ast.expr) -> str:
-    """A text that is equal for filters that say the same: locals replaced by the displays they hold."""
-    display = local_value(module, node)
-    if isinstance(display, ast.Dict):
-        parts = []
-        for key, value in zip(display.keys, display.values, strict=False):
-            parts.append(f"{ast.dump(key) if key is not None else '**'}:{ast.dump(local_value(module, value))}")
-        return "{" + ",".join(sorted(parts)) + "}"
-    return ast.dump(display)
+def shown(path: Path) -> str:
+    """A field for a message; empty where a part of its name is computed."""
+    return "" if any("‹" in part for part in path) else ".".join(path)
 
 
 # ---------------------------------------------------------------------- read, change, replace
@@ -449,169 +714,274 @@ def _normal(module: "Module", node: ast.expr) -> str:
 def replaces_after_read(module: "Module") -> list[ReplaceAfterRead]:
     """Replacements by a document that was read from the same collection and changed in between."""
     found: list[ReplaceAfterRead] = []
-    for write in module.facts(Operation):
-        if write.name not in _REPLACES or write.call is None or write.owner.family != "collection" or _atomic(module, write):
-            continue
-        replacement = argument(write.call, 0 if write.name == "save" else 1, "replacement")
-        if not isinstance(replacement, ast.Name):
-            continue
-        read = documents(module, replacement)
-        if not read or not _changed(module, replacement):
-            continue
-        home = _collection(read[0])
-        if home is None or not same_collection(home, write.owner):
-            continue
-        if write.name != "save" and not _same_document(module, write, read[0]):
-            continue
-        found.append(ReplaceAfterRead(module, write, read_call(read[0]) or write.node, replacement.id))
+    for chains in writes(module, _REPLACES | _UPDATES):
+        hit = next((h for write in chains for h in _replaced(module, write)), None)
+        if hit is not None:
+            found.append(hit)
     return found
 
 
-def _changed(module: "Module", name: ast.Name) -> bool:
-    """Whether a document is changed in its function: an item set or deleted, a mutating method called on it or inside it."""
-    scope = module.index.scope(name).function
-    for store in module.index.item_stores:
-        if store.scope.function is scope and _root(store.target) == name.id:
-            return True
-    for binding in scope.bindings.get(name.id, ()):
-        if binding.how == "aug":
-            return True
-    for call in module.index.calls:
-        func = call.func
+def _replaced(module: "Module", write: Write) -> Iterator[ReplaceAfterRead]:
+    if write.name in _UPDATES:
+        update = write.call.argument(1, "update", "document")
+        outer = entries(write.frame, update) if update is not None else None
+        given = outer.get(("$set",)) if outer is not None else None
+        if given is None or entries(given.frame, given.value) is not None:
+            if write.name != "update" or update is None or outer is not None:
+                return
+            given = Given(write.frame, update)
+        elif any(True for _ in _lost(module, write)):
+            return  # a field of it that is computed from itself: that is a lost update
+    else:
+        replacement = write.call.argument(0 if write.name == "save" else 1, "replacement", "to_save")
+        if replacement is None:
+            return
+        given = Given(write.frame, replacement)
+    for origin in trace(given.frame, given.value):
         if (
-            isinstance(func, ast.Attribute)
-            and func.attr in _MUTATORS
-            and module.index.scope_of_node[call].function is scope
-            and _root(func.value) == name.id
+            origin.what == "document"
+            and origin.computed
+            and not origin.text
+            and origin.path == ()
+            and _within(module, write, origin.frame, origin.read.node)
+            and _one_collection(write, origin.owner, origin.frame, origin.read)
+            and (write.name == "save" or _same_document(write, origin, set()))
+            and not one_action(write, origin.frame, origin.read)
         ):
-            return True
-    for node in walk(scope.node):
-        if isinstance(node, ast.Delete) and any(_root(t) == name.id and not isinstance(t, ast.Name) for t in node.targets):
-            return True
-    return False
-
-
-def _root(node: ast.AST) -> str:
-    while isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else ""
+            yield ReplaceAfterRead(module, write, origin, last_name(given.value) or origin.name)
+            return
 
 
 # ---------------------------------------------------------------------- check, then insert
 
 
+class Check(NamedTuple):
+    """A look-up that a test is about; ``found`` is whether the test is true when there is a document."""
+
+    frame: Frame
+    call: Invocation
+    name: str
+    owner: Driver
+    found: bool
+
+
 def checks_then_inserts(module: "Module") -> list[CheckThenInsert]:
     """Inserts that run only when a look-up in the same collection found nothing."""
     found: list[CheckThenInsert] = []
-    operations = module.facts(Operation)
-    for write in operations:
-        if (
-            write.name not in ("insert_one", "insert")
-            or write.call is None
-            or write.owner.family != "collection"
-            or _atomic(module, write)
-            or _handles_duplicates(module, write.node)
-        ):
-            continue
-        check = _checked(module, write, operations)
-        if check is not None:
-            found.append(CheckThenInsert(module, write, check))
+    for chains in writes(module, _INSERTS):
+        hit = next((c for write in chains for c in _guards(module, write)), None)
+        if hit is not None:
+            found.append(hit)
     return found
 
 
-def _handles_duplicates(module: "Module", node: ast.AST) -> bool:
-    for up in module.index.ancestors(node):
+def _guards(module: "Module", write: Write) -> Iterator[CheckThenInsert]:
+    for frame, node in write.frame.chain(write.call.node):
+        if handles_duplicates(frame.module, node):
+            return
+    for frame, node in write.frame.chain(write.call.node):
+        for test, outcome in _conditions(frame.module, node):
+            for check in _absences(frame, test):
+                if (
+                    check.found != outcome
+                    and _one_collection(write, check.owner, check.frame, check.call)
+                    and _about_the_same(check, write)
+                    and _within(module, write, check.frame, check.call.node)
+                    and not one_action(write, check.frame, check.call)
+                ):
+                    yield CheckThenInsert(module, write, check)
+                    return
+
+
+def handles_duplicates(module: "Module", node: ast.AST, *, retries: bool = False) -> bool:
+    """Whether a driver error of an operation is caught where it stands; with ``retries`` only in a loop that tries again."""
+    ancestors = module.index.ancestors(node)
+    for position, up in enumerate(ancestors):
         if isinstance(up, FUNCTIONS):
             return False
+        if isinstance(up, WITHS) and not retries and any(_catches(module, i.context_expr) for i in up.items):
+            return True
         if isinstance(up, TRIES):
             for handler in up.handlers:  # type: ignore[attr-defined]
-                if handler.type is not None and any(
-                    isinstance(v, External) and v.path.startswith("pymongo.errors.")
-                    for n in walk(handler.type)
-                    if isinstance(n, (ast.Name, ast.Attribute))
-                    for v in module.values(n)
-                ):
-                    return True
+                if handler.type is not None and _catches(module, handler.type):
+                    if not retries:
+                        return True
+                    outer = []
+                    for further in ancestors[position + 1 :]:
+                        if isinstance(further, FUNCTIONS):
+                            break
+                        outer.append(further)
+                    return any(isinstance(o, LOOPS) for o in outer) and not ends_for_good(handler.body)
     return False
 
 
-def _checked(module: "Module", write: Operation, operations: list[Operation]) -> Operation | None:
+def ends_for_good(block: list[ast.stmt]) -> bool:
+    """Whether a block leaves the function or the loop for good."""
+    return ends(block) and not isinstance(block[-1], ast.Continue)
+
+
+def _catches(module: "Module", expression: ast.expr) -> bool:
+    return any(
+        isinstance(v, External) and v.path.startswith("pymongo.errors.")
+        for n in walk(expression)
+        if isinstance(n, (ast.Name, ast.Attribute))
+        for v in module.values(n)
+    )
+
+
+def _conditions(module: "Module", node: ast.AST) -> Iterator[tuple[ast.expr, bool]]:
+    """The tests that decide whether a node runs, each with the outcome that lets it run, nearest first."""
     index = module.index
-    statement = index.statement(write.node)
+    child = node
+    for up in index.ancestors(node):
+        if isinstance(up, ast.IfExp) and child is not up.test:
+            yield up.test, child is up.body
+        elif isinstance(up, ast.BoolOp) and child in up.values:
+            for earlier in up.values[: up.values.index(child)]:
+                yield earlier, isinstance(up.op, ast.And)
+        if up in index.place or isinstance(up, ast.stmt):
+            break
+        child = up
+    statement = index.statement(node)
     while statement in index.place:
         owner, field, position = index.place[statement]
-        if isinstance(owner, ast.If) and field in ("body", "orelse"):
-            hit = _absence(module, owner.test, write, operations)
-            if hit is not None and hit[1] == (field == "body"):
-                return hit[0]
-        block = getattr(owner, field)
-        for earlier in block[:position]:
+        if isinstance(owner, (ast.If, ast.While)) and field == "body":
+            yield owner.test, True
+        elif isinstance(owner, ast.If) and field == "orelse":
+            yield owner.test, False
+        for earlier in getattr(owner, field)[:position]:
             if isinstance(earlier, ast.If) and ends(earlier.body):
-                hit = _absence(module, earlier.test, write, operations)
-                if hit is not None and not hit[1]:
-                    return hit[0]
+                yield earlier.test, False
+            elif isinstance(earlier, ast.If) and earlier.orelse and ends(earlier.orelse):
+                yield earlier.test, True
+            elif isinstance(earlier, ast.While):
+                if not isinstance(earlier.test, ast.Constant):
+                    yield earlier.test, False
+                for inner in earlier.body:
+                    if isinstance(inner, ast.If) and inner.body and isinstance(inner.body[-1], ast.Break):
+                        yield inner.test, True
         if isinstance(owner, (*FUNCTIONS, ast.Module)):
-            return None
+            return
         statement = owner if owner in index.place else index.statement(owner)
-    return None
 
 
-def _absence(module: "Module", test: ast.expr, write: Operation, operations: list[Operation]) -> tuple[Operation, bool] | None:
-    """The look-up that a test is about, and whether the test is true when nothing was found."""
-    positive = True
-    node = test
-    while isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        positive = not positive
-        node = node.operand
-    if isinstance(node, ast.Name):
-        node = local_value(module, node)
-    if isinstance(node, ast.Await):
-        node = node.value
-    if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        left = local_value(module, node.left)
-        right, operator = node.comparators[0], node.ops[0]
-        none = isinstance(right, ast.Constant) and right.value is None
-        zero = constant(right)
-        if none and isinstance(operator, (ast.Is, ast.Eq)):
-            positive = not positive
-        elif none and isinstance(operator, (ast.IsNot, ast.NotEq)):
-            pass
-        elif zero == 0 and isinstance(operator, ast.Eq):
-            positive = not positive
-        elif (zero == 0 and isinstance(operator, (ast.Gt, ast.NotEq))) or (zero == 1 and isinstance(operator, ast.GtE)):
-            pass
-        elif zero == 1 and isinstance(operator, ast.Lt):
-            positive = not positive
-        else:
-            return None
-        node = left
-    if isinstance(node, ast.Await):
-        node = node.value
-    for operation in operations:
-        if (
-            operation.node is node
-            and operation.name in ("find_one", *_COUNTS)
-            and same_collection(operation.owner, write.owner)
-            and _about_the_same(module, operation, write)
-        ):
-            return operation, not positive
-    return None
+def _absences(frame: Frame, test: ast.expr) -> list[Check]:
+    """The look-ups that a test is about."""
+    found: list[Check] = []
+    pending: list[tuple[Frame, ast.expr, bool, int]] = [(frame, test, True, 0)]
+    for _ in range(24):
+        if not pending:
+            break
+        home, node, positive, depth = pending.pop(0)
+        home, node = resolve(home, node)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            pending.append((home, node.operand, not positive, depth))
+        elif isinstance(node, ast.BoolOp):
+            pending.extend((home, value, positive, depth) for value in node.values)
+        elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+            side = _compared(node)
+            if side is not None:
+                pending.append((home, node.left, positive == side, depth))
+            elif isinstance(node.ops[0], (ast.In, ast.NotIn)):
+                pending.append((home, node.comparators[0], positive == isinstance(node.ops[0], ast.In), depth))
+        elif isinstance(node, ast.Subscript):
+            pending.append((home, node.value, positive, depth))
+        elif isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp)):
+            pending.append((home, node.generators[0].iter, positive, depth))
+        elif isinstance(node, ast.Call):
+            call = invocation(home.module, node)
+            name = last_name(call.func)
+            if name in ("find_one", "find", "distinct", *COUNTS):
+                located = driver_call(home, call)
+                if located is not None and located[1].family == "collection":
+                    found.append(Check(home, call, name, located[1], positive))
+                    continue
+            functions = [v for v in home.module.values(call.func) if isinstance(v, Function)][:2]
+            if functions and depth < 3:
+                for function in functions:
+                    inner = enter(home, call, function)
+                    if inner is not None:
+                        pending.extend((inner, e, positive == p, depth + 1) for e, p in _outcomes(function))
+            elif name in ("bool", "len", "list", "any", "next", "int", "set", "anext", "tuple") and node.args:
+                pending.append((home, node.args[0], positive, depth))
+            elif name in ("to_list", "limit", "sort", "count", "get", "result", "copy") and isinstance(call.func, ast.Attribute):
+                pending.append((home, call.func.value, positive, depth))
+    return found
 
 
-def _about_the_same(module: "Module", check: Operation, write: Operation) -> bool:
-    """Whether the filter of a check names what the insert writes."""
-    wanted = pairs(module, filter_of(check))
-    if not wanted or write.call is None or not write.call.args:
-        return False
-    document = write.call.args[0]
-    for value in module.values(document):
-        if isinstance(value, Mapping) and {k for k, _ in value.items} >= set(wanted):
+def _compared(node: ast.Compare) -> bool | None:
+    """Whether a comparison with None or a number is true for a found document; None when it says nothing about it."""
+    operator, right = node.ops[0], node.comparators[0]
+    value = constant(right)
+    if isinstance(right, ast.Constant) and right.value is None:
+        if isinstance(operator, (ast.IsNot, ast.NotEq)):
             return True
-    if isinstance(document, ast.Name):
-        return all(_root(v) == document.id for v in wanted.values())
-    if isinstance(document, ast.Call):
-        return any(_root(v) == _root(document) for v in wanted.values())
-    return False
+        return False if isinstance(operator, (ast.Is, ast.Eq)) else None
+    if value == 0 and not isinstance(value, bool):
+        if isinstance(operator, (ast.Gt, ast.NotEq)):
+            return True
+        return False if isinstance(operator, (ast.Eq, ast.LtE)) else None
+    if value == 1 and not isinstance(value, bool):
+        if isinstance(operator, ast.GtE):
+            return True
+        return False if isinstance(operator, ast.Lt) else None
+    return None
+
+
+def _outcomes(function: Function) -> list[tuple[ast.expr, bool]]:
+    """The expressions that the truth of a function's result depends on, and whether it is true with them."""
+    results = results_of(function)
+    constants = [r for r in results if isinstance(r, ast.Constant)]
+    if not constants:
+        return [(r, True) for r in results]
+    found: list[tuple[ast.expr, bool]] = []
+    for result in constants:
+        for test, outcome in _conditions(function.module, result):
+            found.append((test, bool(result.value) == outcome))
+            break
+    return found
+
+
+def _about_the_same(check: Check, write: Write) -> bool:
+    """Whether the filter of a check names what the insert writes."""
+    document = write.call.argument(0, "document", "doc_or_docs")
+    if document is None:
+        return False
+    sought = check.call.argument(1, "filter") if check.name == "distinct" else check.call.argument(0, "filter", "query", "spec")
+    wanted = entries(check.frame, sought)
+    if wanted is None and sought is not None and not isinstance(resolve(check.frame, sought)[1], ast.Name):
+        wanted = {("_id",): Given(check.frame, sought)}
+    if wanted is None:
+        return sought is not None and normal(check.frame, sought) == normal(write.frame, document)
+    if check.name in ("find", "distinct") and not wanted:
+        return check.name == "distinct" or isinstance(check.frame.module.index.parents.get(check.call.node), ast.comprehension)
+    if not wanted:
+        return False
+    # conditions such as {"$ne": …} choose among documents, they do not name one
+    named = {key: given for key, given in wanted.items() if key[0] not in ("$or", "$and")}
+    fields = {path for path, _ in _written(write.frame, document)}
+    if fields and fields >= set(named):
+        return bool(named)
+    root = _root_of(write.frame, document)
+    return bool(root) and bool(named) and all(root == _root_of(g.frame, g.value) for g in named.values())
+
+
+def _root_of(frame: Frame, node: ast.expr) -> str:
+    """What an expression is a part of, as a text: ``user`` of ``user["email"]``, ``user.email`` and ``user.dict()``."""
+    for _ in range(12):
+        frame, node = resolve(frame, node)
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute):
+                node = node.func.value
+            elif node.args and last_name(node.func) in ("dict", "asdict", "jsonable_encoder", "vars", "str", "int"):
+                node = node.args[0]
+            else:
+                return ""
+        elif isinstance(node, (ast.Subscript, ast.Attribute)):
+            node = node.value
+        else:
+            break
+    return normal(frame, node) if isinstance(node, ast.Name) else ""
 
 
 # ---------------------------------------------------------------------- the next id
@@ -620,156 +990,151 @@ def _about_the_same(module: "Module", check: Operation, write: Operation) -> boo
 def next_ids(module: "Module") -> list[NextId]:
     """Inserts of a key that is a count of the collection, or one more than its largest key."""
     found: list[NextId] = []
-    for write in module.facts(Operation):
-        if (
-            write.name not in ("insert_one", "insert")
-            or write.call is None
-            or not write.call.args
-            or write.owner.family != "collection"
-            or _atomic(module, write)
-        ):
-            continue
-        for key, value in _written_pairs(module, write.call.args[0]):
-            hit = _counted(module, value, key, write)
-            if hit is not None:
-                found.append(NextId(module, write, key, hit[0], hit[1]))
-                break
+    for chains in writes(module, _INSERTS | {"update_one", "replace_one"}):
+        hit = next((n for write in chains for n in _numbered(module, write)), None)
+        if hit is not None:
+            found.append(hit)
     return found
 
 
-def _written_pairs(module: "Module", document: ast.expr) -> list[tuple[str, ast.expr]]:
-    found: list[tuple[str, ast.expr]] = []
-    for value in module.values(document):
-        if isinstance(value, Mapping):
-            for key, element in value.items:
-                if isinstance(key, str) and isinstance(element.expression, ast.expr):
-                    found.append((key, element.expression))
-    if isinstance(document, ast.Name):
-        scope = module.index.scope(document).function
-        for store in module.index.items_of.get(document.id, ()):
-            target = store.target
-            if store.scope.function is scope and isinstance(target, ast.Subscript) and store.value is not None:
-                key = constant(target.slice)
-                if isinstance(key, str):
-                    found.append((key, store.value))
-    return found
-
-
-def _counted(module: "Module", value: ast.expr, key: str, write: Operation, depth: int = 0) -> tuple[ast.AST, str] | None:
-    """The count or maximum that a value is made from, with one added (or, for a key that is an id, as it is)."""
-    if depth > 5:
-        return None
-    if isinstance(value, ast.Name):
-        scope = module.index.scope(value).function
-        raised = any(b.how == "aug" for b in scope.bindings.get(value.id, ()))
-        for binding in scope.bindings.get(value.id, ()):
+def _numbered(module: "Module", write: Write) -> Iterator[NextId]:
+    if write.name in _INSERTS:
+        document = write.call.argument(0, "document", "doc_or_docs")
+        pairs = _written(write.frame, document) if document is not None else []
+    elif constant(option(write.call, "upsert")) is True:
+        pairs = [(path, given) for path, given in (entries(write.frame, write.filter) or {}).items()]
+    else:
+        return
+    for path, given in pairs:
+        for origin in trace(given.frame, given.value):
+            how = _counted(origin, path)
             if (
-                binding.how in ("assign", "ann")
-                and isinstance(binding.value, ast.expr)
-                and not binding.path
-                and binding.position < (value.lineno, value.col_offset)
+                how
+                and _one_collection(write, origin.owner, origin.frame, origin.read)
+                and _within(module, write, origin.frame, origin.read.node)
+                and not one_action(write, origin.frame, origin.read)
+                and not handles_duplicates(write.frame.module, write.call.node, retries=True)
             ):
-                hit = _counted(module, binding.value, key, write, depth + 1)
-                if hit is None and raised:
-                    hit = _source(module, binding.value, key, write)
-                if hit is not None:
-                    return hit
-        return None
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("str", "int") and value.args:
-        return _counted(module, value.args[0], key, write, depth + 1)
-    if isinstance(value, ast.JoinedStr):
-        for part in value.values:
-            if isinstance(part, ast.FormattedValue):
-                hit = _counted(module, part.value, key, write, depth + 1)
-                if hit is not None:
-                    return hit
-        return None
-    if isinstance(value, ast.IfExp):
-        return _counted(module, value.body, key, write, depth + 1) or _counted(module, value.orelse, key, write, depth + 1)
-    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
-        for side, other in ((value.left, value.right), (value.right, value.left)):
-            step = constant(other)
-            if isinstance(step, int) and not isinstance(step, bool) and step > 0:
-                return _source(module, side, key, write)
-    if key == "_id":
-        hit = _source(module, value, key, write)
-        return hit if hit is not None and hit[1] == "count" else None
-    return None
+                yield NextId(module, write, shown(path) or "id", origin, how)
+                return
 
 
-def _source(module: "Module", node: ast.expr, key: str, write: Operation) -> tuple[ast.AST, str] | None:
-    expression: ast.expr = local_value(module, node)
-    if isinstance(expression, ast.Await):
-        expression = expression.value
-    if (
-        isinstance(expression, ast.Call)
-        and isinstance(expression.func, ast.Name)
-        and expression.func.id in ("len", "int")
-        and expression.args
-    ):
-        inner = expression.args[0]
-        for candidate in (inner, *(inner.args if isinstance(inner, ast.Call) else ())):
-            driver = module.inference.kind(module, candidate)
-            home = driver.root("collection") if driver is not None and driver.family == "cursor" else None
-            if home is not None and same_collection(home, write.owner) and expression.func.id == "len":
-                return expression, "count"
-        return _source(module, inner, key, write) if expression.func.id == "int" else None
-    if isinstance(expression, ast.Call):
-        method = module.inference.method(module, expression.func)
-        if method is not None and method.name in _COUNTS:
-            home = method.owner.root("collection")
-            if home is not None and same_collection(home, write.owner):
-                return expression, "count"
-    hit = _access(module, node, key) or (_access(module, expression, key) if expression is not node else None)
-    if hit is not None:
-        read = read_call(hit[0])
-        home = _collection(hit[0])
-        if read is not None and home is not None and same_collection(home, write.owner) and _sorted_down(module, hit[0], key):
-            return read, "maximum"
-    return None
+def _counted(origin: Origin, key: Path) -> str:
+    """``count`` or ``maximum`` when a key's value is made from one, with a number added (or, for an id, as it is)."""
+    identifier = key[-1] in ("_id", "id") or key[-1].endswith(("_id", "Id", "ID"))
+    if origin.what == "count":
+        return "count" if origin.plus or identifier else ""
+    if not origin.plus:
+        return ""
+    if origin.what == "distinct":
+        field = field_path(origin.frame, origin.read.argument(0, "key"))
+        return "maximum" if field == key and (origin.peak or origin.path == ("-1",)) else ""
+    if last_name(origin.read.func) == "aggregate":
+        return _aggregated(origin)
+    if origin.path != key:
+        return ""
+    return "maximum" if origin.peak or _last_in_order(origin, key, identifier) else ""
 
 
-def _sorted_down(module: "Module", document: Driver, key: str) -> bool:
-    """Whether a document was read as the last in the order of a key."""
-    node = read_call(document)
-    pending: list[ast.AST] = [node] if node is not None else []
-    parent = document.parent
-    for _ in range(4):
-        if parent is None:
+def _aggregated(origin: Origin) -> str:
+    pipeline = origin.read.argument(0, "pipeline")
+    if pipeline is None:
+        return ""
+    _, display = resolve(origin.frame, pipeline)
+    for node in walk(display):
+        if isinstance(node, ast.Dict):
+            for name, value in zip(node.keys, node.values, strict=True):
+                stage = constant(name)
+                if stage == "$max" or (stage == "$sort" and any(constant(v) == -1 for v in walk(value))):
+                    return "maximum"
+                if stage == "$count" or (stage == "$sum" and constant(value) == 1):
+                    return "count"
+    return ""
+
+
+def _last_in_order(origin: Origin, key: Path, identifier: bool) -> bool:
+    """Whether a document was read as the first in a descending order: of the key, or of what grows with it."""
+    for frame, given, direction in sort_of(origin.frame, origin.read):
+        home, order = resolve(frame, given)
+        name: ast.expr | None = order
+        if direction is None:
+            if isinstance(order, (ast.List, ast.Tuple)) and order.elts:
+                order = order.elts[0]
+            if isinstance(order, (ast.Tuple, ast.List)) and len(order.elts) == 2:
+                name, direction = order.elts
+            elif isinstance(order, ast.Dict) and order.keys:
+                name, direction = order.keys[0], order.values[0]
+            else:
+                continue
+        field = field_path(home, name)
+        if field is not None and _descending(home, direction) and (identifier or field == key or field[0] in ("_id", "$natural")):
+            return True
+    return False
+
+
+def _descending(frame: Frame, node: ast.expr) -> bool:
+    frame, node = resolve(frame, node)
+    return constant(node) == -1 or any(
+        isinstance(v, External) and v.path.rpartition(".")[2] == "DESCENDING" for v in frame.module.values(node)
+    )
+
+
+def _written(frame: Frame, document: ast.expr) -> list[tuple[Path, Given]]:
+    """The fields of a document to be inserted: of its display, of changes in place, or of the object it is made from."""
+    found: list[tuple[Path, Given]] = []
+    node = document
+    for _ in range(8):
+        if isinstance(node, ast.Await):
+            node = node.value
+        elif isinstance(node, ast.Name):
+            located = bindings_of(frame, node)
+            if located is None:
+                break
+            if located[0].kind in ("function", "module", "lambda"):
+                for change in changes(frame, located[0], node.id):
+                    path = tuple(part.removeprefix(".") for part in change.path)
+                    if change.how == "set" and change.value is not None and path:
+                        found.append((path, Given(frame, change.value)))
+                    elif change.how == "call" and change.call is not None and not path and last_name(change.call.func) == "update":
+                        for value in change.call.args:
+                            found.extend((entries(frame, value) or {}).items())
+                        found.extend(((k.arg,), Given(frame, k.value)) for k in change.call.keywords if k.arg is not None)
+            following = _one_step(frame, node)
+            if following is None:
+                break
+            frame, node = following
+        elif isinstance(node, ast.Call):
+            name = last_name(node.func)
+            inner = returned(frame, node)
+            if inner is not None:
+                frame, node = inner
+            elif (
+                isinstance(node.func, ast.Attribute)
+                and not node.args
+                and name in ("dict", "model_dump", "to_dict", "as_dict", "to_mongo", "copy")
+            ):
+                node = node.func.value
+            elif name in ("asdict", "jsonable_encoder", "vars", "dict", "copy", "deepcopy") and node.args:
+                found.extend(((k.arg,), Given(frame, k.value)) for k in node.keywords if k.arg is not None)
+                node = node.args[0]
+            else:
+                if name == "dict" or name[:1].isupper() or any(isinstance(v, Class) for v in frame.module.values(node.func)):
+                    found.extend(((k.arg,), Given(frame, k.value)) for k in node.keywords if k.arg is not None)
+                break
+        elif isinstance(node, ast.Attribute) and node.attr == "__dict__":
+            node = node.value
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if key is None:
+                    found.extend((entries(frame, value) or {}).items())
+                else:
+                    keys = field_path(frame, key)
+                    if keys is not None:
+                        found.append((keys, Given(frame, value)))
             break
-        if parent.site is not None:
-            pending.append(parent.site.node)
-            chain = parent.site.module.index.parents.get(parent.site.node)
-            while isinstance(chain, (ast.Attribute, ast.Call)):
-                pending.append(chain)
-                chain = parent.site.module.index.parents.get(chain)
-        parent = parent.parent
-    for candidate in pending:
-        for inner in walk(candidate):
-            if isinstance(inner, ast.Call):
-                given = keyword(inner, "sort")
-                if given is None and last_name(inner.func) == "sort":
-                    given = inner.args[0] if inner.args else None
-                    if constant(given) == key and len(inner.args) > 1 and _descending(module, inner.args[1]):
-                        return True
-                if given is not None and _orders_down(module, given, key):
-                    return True
-    return False
-
-
-def _orders_down(module: "Module", given: ast.expr, key: str) -> bool:
-    display = local_value(module, given)
-    if isinstance(display, (ast.List, ast.Tuple)) and display.elts:
-        first = display.elts[0]
-        if isinstance(first, ast.Tuple) and len(first.elts) == 2:
-            return constant(first.elts[0]) == key and _descending(module, first.elts[1])
-    if isinstance(display, ast.Dict) and display.keys:
-        return constant(display.keys[0]) == key and _descending(module, display.values[0])
-    return False
-
-
-def _descending(module: "Module", node: ast.expr) -> bool:
-    return constant(node) == -1 or any(isinstance(v, External) and v.path.rpartition(".")[2] == "DESCENDING" for v in module.values(node))
+        else:
+            break
+    return found
 
 
 PRODUCERS[LostUpdate] = lost_updates

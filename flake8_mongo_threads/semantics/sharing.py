@@ -83,18 +83,9 @@ def _only_closes(hand_over: HandOver) -> bool:
 def objects_of_workers(module: "Module") -> list[HandOver]:
     """What the constructors of ``Thread`` and ``Process`` subclasses are given and their ``run`` reads from ``self``."""
     found: list[HandOver] = []
-    inference = module.inference
-    for call, scope, value in module.calls.constructions:
-        if not isinstance(value, Class) or not (call.args or call.keywords):
-            continue
-        base = next((b for b in inference.external_bases(value) if b in spawners.WORKER_CLASSES), None)
-        if base is None:
-            continue
-        name, where = spawners.WORKER_CLASSES[base]
-        order = inference.resolution_order(value)
-        runs = [Function(home, d, Instance(value)) for home, cls in order for d in inference.definitions(cls, name)][:1]
-        launcher = spawners.LAUNCHERS.get(base)
-        if not runs or launcher is None:
+    for work in worker_objects(module):
+        call, runs = work.call, work.functions
+        if not (call.args or call.keywords):
             continue
         read = {
             driver.key()
@@ -103,13 +94,31 @@ def objects_of_workers(module: "Module") -> list[HandOver]:
             for driver, how, _ in captured(function)
             if how == "self"
         }
-        loop = enclosing_loop(module, call)
-        work = Work(module, scope, call, base, launcher, where, call.func, tuple(runs), [], loop, loop is not None, None)
         for expression in (*call.args, *(k.value for k in call.keywords)):
             inner = expression.value if isinstance(expression, ast.Starred) else expression
             for driver in drivers_in(module, module.values(inner)):
                 if driver.key() in read:
                     found.append(HandOver(module, work, driver, "argument", inner))
+    return found
+
+
+def worker_objects(module: "Module") -> list[Work]:
+    """The objects of ``Thread`` and ``Process`` subclasses that the module makes, as the work that their ``run`` is."""
+    found: list[Work] = []
+    inference = module.inference
+    for call, scope, value in module.calls.constructions:
+        if not isinstance(value, Class):
+            continue
+        base = next((b for b in inference.external_bases(value) if b in spawners.WORKER_CLASSES), None)
+        if base is None:
+            continue
+        name, where = spawners.WORKER_CLASSES[base]
+        order = inference.resolution_order(value)
+        runs = [Function(home, d, Instance(value)) for home, cls in order for d in inference.definitions(cls, name)][:1]
+        launcher = spawners.LAUNCHERS.get(base)
+        if runs and launcher is not None:
+            loop = enclosing_loop(module, call)
+            found.append(Work(module, scope, call, base, launcher, where, call.func, tuple(runs), [], loop, loop is not None, None))
     return found
 
 
@@ -126,7 +135,7 @@ def _conflict(module: "Module", hand_overs: list[HandOver]) -> Shared | None:
             line = hand_over.work.call.lineno
             text = f"reaches every {_noun(hand_over.work)} started at line {line}"
             return _shared(module, hand_over, text)
-    several = [h for h in works if not waits_for_each(module, h.work)]
+    several = [h for h in works if not _waits_at_once(module, h.work)]
     several = _concurrent_launches(module, several)
     if len(several) > 1:
         lines = ", ".join(str(h.work.call.lineno) for h in several[:3])
@@ -153,15 +162,20 @@ def _concurrent_launches(module: "Module", works: list[HandOver]) -> list[HandOv
         for other in works[position + 1 :]:
             if other.work.scope.function is not first.work.scope.function or not _one_object(module, first, other):
                 continue
-            if exclusive(module, first.work.call, other.work.call):
-                continue
-            if first.work.call is other.work.call or not (
-                _done_at_once(module, first.work) or joined_between(module, first.work, other.work.call)
-            ):
+            if at_once(module, first.work, other.work):
                 together.append(other)
         if len(together) > 1:
             return together
     return [h for h in works if not h.alone][:1]
+
+
+def at_once(module: "Module", first: Work, second: Work) -> bool:
+    """Whether a launch is still under way when a later one of the same function, or of the same call, comes."""
+    if first.call is second.call:
+        return True
+    if exclusive(module, first.call, second.call):
+        return False
+    return not _done_at_once(module, first) and not joined_between(module, first, second.call)
 
 
 def _done_at_once(module: "Module", work: Work) -> bool:
@@ -242,7 +256,12 @@ def _noun(work: Work) -> str:
 
 
 def waits_for_each(module: "Module", work: Work) -> bool:
-    """Whether the launching code waits for the work before anything else can use the object."""
+    """Whether the launching code waits for the work before the next one begins."""
+    return _waits_at_once(module, work) or _joined_in_loop(module, work)
+
+
+def _waits_at_once(module: "Module", work: Work) -> bool:
+    """Whether the launching expression itself waits for the work, before anything else can use the object."""
     index = module.index
     parent = index.parents.get(work.call)
     # pool.submit(f, x).result(), Thread(...).start() is not waiting
@@ -253,9 +272,7 @@ def waits_for_each(module: "Module", work: Work) -> bool:
             return True
     if work.path.endswith("run_in_executor") and work.call in index.awaited:
         return True
-    if work.where == spawners.TASK and work.call in index.awaited and (not work.launcher.many or _one_of_one(module, work)):
-        return True
-    return _joined_in_loop(module, work)
+    return work.where == spawners.TASK and work.call in index.awaited and (not work.launcher.many or _one_of_one(module, work))
 
 
 def _one_run(module: "Module", work: Work) -> bool:
@@ -279,13 +296,29 @@ def _joined_in_loop(module: "Module", work: Work) -> bool:
     """``t = Thread(…); t.start(); t.join()`` in one loop body: one at a time."""
     index = module.index
     loop = enclosing_loop(module, work.call)
+    if not isinstance(loop, (ast.For, ast.While, ast.AsyncFor)):
+        return False
+    group = path_key(work.call.func.value) if isinstance(work.call.func, ast.Attribute) else ""
+    for up in index.ancestors(work.call):
+        if up is loop:
+            break
+        if isinstance(up, ast.Call) and up in index.awaited and last_name(up.func) in _WAITING:
+            return True
+        if isinstance(up, WITHS) and group:
+            if any(item.optional_vars is not None and path_key(item.optional_vars) == group for item in up.items):
+                return True  # the group or pool is made for this turn, and its block ends with the turn
     statement = index.statement(work.call)
     targets = [t.id for t in statement.targets if isinstance(t, ast.Name)] if isinstance(statement, ast.Assign) else []
-    if not targets or loop is None or not isinstance(loop, (ast.For, ast.While, ast.AsyncFor)):
+    if not targets:
         return False
-    return any(
-        _waits(call, targets[0]) and _inside(module, call, loop) and enclosing_loop(module, call) is loop for call in index.calls
-    ) or any(isinstance(n, ast.Name) and n.id == targets[0] and _inside(module, n, loop) for n in index.awaited)
+    for call in index.calls:
+        waiting = call in index.awaited and last_name(call.func) in _WAITING and any(_mentions(a, {targets[0]}) for a in call.args)
+        if (waiting or _waits(call, targets[0])) and _inside(module, call, loop) and enclosing_loop(module, call) is loop:
+            return True
+    return any(isinstance(n, ast.Name) and n.id == targets[0] and _inside(module, n, loop) for n in index.awaited)
+
+
+_WAITING = frozenset(("wait", "wait_for", "gather", "shield"))
 
 
 def _waits(call: ast.Call, name: str) -> bool:
@@ -664,8 +697,43 @@ def _shared_store(module: "Module", value: Driver) -> tuple[ast.AST, str] | None
 
                 if any(isinstance(v, External) and slot(v.path).startswith(("g", "request.state")) for v in module.values(target.value)):
                     return None
+                if _one_per_run(module, index.scope(site.node).function, target):
+                    return None
                 return (site.node, f"'{path_key(target)}'")
     return None
+
+
+_PLAIN_BASES = frozenset(("builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol"))
+
+
+def _one_per_run(module: "Module", scope: Scope, target: ast.Attribute) -> bool:
+    """Whether an attribute of ``self`` belongs to an object of which every run of the code gets its own.
+
+    A framework or a launcher makes the object (views, handlers, threads), or the program does so inside the handler.
+    """
+    cls = scope.cls
+    if cls is None or not scope.positional or not isinstance(target.value, ast.Name) or target.value.id != scope.positional[0].arg:
+        return False
+    inference = module.inference
+    if any(base not in _PLAIN_BASES for base in inference.external_bases(Class(module, cls))):
+        return True
+    made = [
+        (call, where)
+        for call, where, value in module.calls.constructions
+        if isinstance(value, Class) and any(c is cls for _, c in inference.resolution_order(value))
+    ]
+    if made:
+        return all(enclosing_loop(module, call) is not None or _each_time(module, where) for call, where in made)
+    return any(
+        isinstance(parent := module.index.parents.get(load), ast.Call) and last_name(parent.func) == "Depends"
+        for load in module.index.name_loads.get(cls.name, ())
+    )
+
+
+def _each_time(module: "Module", scope: Scope) -> bool:
+    """Whether a function runs for every request, thread or task, and keeps nothing from one run to the next."""
+    function = scope.function
+    return any(c.many for c in module.contexts.at(function)) and not module.inference.is_cached(module, function)
 
 
 PRODUCERS[Shared] = shared_objects

@@ -21,12 +21,15 @@ from flake8_mongo_threads.semantics.values import (
     Value,
     Values,
     known,
+    union,
 )
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.inference import Inference
     from flake8_mongo_threads.semantics.module import Module
 
+MAX_RELAYS = 12
+"""Uses of a parameter that are looked at to see what a callable handed over is called with."""
 LAUNCHER_NAMES = frozenset(path.rpartition(".")[2] for path in LAUNCHERS)
 
 
@@ -333,6 +336,11 @@ def delivered(inference: "Inference", home: "Module", call: ast.Call, reference:
                     else (value.owner,)
                 )
             continue
+        if isinstance(value, Function):
+            given = relayed(inference, value, _receiving(value, call, reference), position, name)
+            if given:
+                return given
+            continue
         if not isinstance(value, External):
             continue
         if value.path in ("functools.partial", "functools.partialmethod"):
@@ -353,6 +361,41 @@ def delivered(inference: "Inference", home: "Module", call: ast.Call, reference:
             continue
         return _launched(inference, home, call, launcher, position, name)
     return None
+
+
+def _receiving(function: Function, call: ast.Call, reference: ast.AST) -> str:
+    """The parameter of a function of the program that a call fills with an expression."""
+    scope = function.scope
+    positional = scope.positional[1:] if scope.cls is not None and function.receiver is not None else scope.positional
+    for position, arg in enumerate(positional):
+        if argument(call, position, arg.arg) is reference:
+            return arg.arg
+    return next((k.arg for k in call.keywords if k.value is reference and k.arg is not None), "")
+
+
+def relayed(inference: "Inference", function: Function, parameter: str, position: int | None, name: str) -> Values | None:
+    """What a function of the program gives to the callable that it gets under a parameter, where it calls it or hands it on."""
+    home, scope = function.module, function.scope
+    if not parameter or not inference.deeper():
+        return None
+    try:
+        parts: list[Values] = []
+        for load in home.index.name_loads.get(parameter, ())[:MAX_RELAYS]:
+            where: Scope | None = home.index.scope(load)
+            while where is not None and where is not scope and parameter not in where.bindings:
+                where = where.parent
+            parent = home.index.parents.get(load)
+            call = home.index.parents.get(parent) if isinstance(parent, ast.keyword) else parent
+            if where is not scope or not isinstance(call, ast.Call):
+                continue
+            given = (
+                _by_position(home, call, position, name, 0) if call.func is load else delivered(inference, home, call, load, position, name)
+            )
+            if given:
+                parts.append(given)
+        return union(*parts) if parts else None
+    finally:
+        inference.shallower()
 
 
 def _launched(inference: "Inference", home: "Module", call: ast.Call, launcher: Launcher, position: int | None, name: str) -> Values | None:

@@ -13,7 +13,7 @@ from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.sharing import exclusive, joined_between, under_lock, waits_for_each
+from flake8_mongo_threads.semantics.sharing import exclusive, joined_between, under_lock, waits_for_each, worker_objects
 from flake8_mongo_threads.semantics.spawns import Work, flatten
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, argument, constant, ends, has_star, keyword, path_key
 from flake8_mongo_threads.semantics.values import (
@@ -71,7 +71,7 @@ def same_session(first: Driver | None, second: Driver | None) -> bool:
 class Region:
     """Code of one function during which a transaction is open, or a session is bound.
 
-    ``how`` is with, manual, callback or manager; ``node`` the call that opens it; ``receiver`` the expression of the
+    ``how`` is with, manual, callback, manager, decorator or dependency; ``node`` the call that opens it; ``receiver`` the expression of the
     session there, or None; ``name`` what the session is called inside, empty where it has no name.
     """
 
@@ -268,7 +268,7 @@ def _called(module: "Module", scope: Scope) -> list[Region]:
                     module, scope, kind, "with", call, method.owner, name, end_of(outer), _stack_end(module, outer, end), receiver=receiver
                 )
             )
-        elif method.name == "start_transaction" and isinstance(outer, ast.Expr):
+        elif method.name == "start_transaction" and (isinstance(outer, ast.Expr) or _dropped(module, outer)):
             found.append(
                 Region(
                     module,
@@ -280,11 +280,22 @@ def _called(module: "Module", scope: Scope) -> list[Region]:
                     name,
                     end_of(call),
                     end,
-                    tuple(_enders(module, scope, method.owner)),
+                    (*_enders(module, scope, method.owner), *_deletions(scope, receiver)),
                     receiver,
                 )
             )
     return found
+
+
+def _dropped(module: "Module", statement: ast.AST | None) -> bool:
+    """Whether an assignment keeps a value under a name that nothing reads."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1 or not isinstance(statement.targets[0], ast.Name):
+        return False
+    index = module.index
+    function = index.scope(statement.targets[0]).function
+    return function.kind != "module" and all(
+        index.scope(load).function is not function for load in index.name_loads.get(statement.targets[0].id, ())
+    )
 
 
 def _stack_end(module: "Module", call: ast.Call, end: Position) -> Position:
@@ -307,6 +318,12 @@ def _enders(module: "Module", scope: Scope, session: Driver) -> list[ast.AST]:
         if isinstance(edge.node, ast.Call) and _given(module, edge.node, session) and ends_transaction(edge.target):
             found.append(edge.node)
     return found
+
+
+def _deletions(scope: Scope, receiver: ast.AST | None) -> list[ast.AST]:
+    """Where ``del session`` ends the session."""
+    bindings = scope.function.bindings.get(receiver.id, ()) if isinstance(receiver, ast.Name) else ()
+    return [b.node for b in bindings if b.how == "del"]
 
 
 def _given(module: "Module", call: ast.Call, session: Driver) -> bool:
@@ -435,7 +452,19 @@ class Piece:
 
     def is_bound(self, node: ast.AST) -> bool:
         """Whether a bound session is in force at a node, so that operations need not name one."""
-        return self.bound or any(r.kind == "bind" and r.covers(node) for r in regions(self.module, self.scope))
+        if self.bound or any(r.kind == "bind" and r.covers(node) for r in regions(self.module, self.scope)):
+            return True
+        return any(self._binds(up) for up in self.module.index.ancestors(node))
+
+    def _binds(self, node: ast.AST) -> bool:
+        """Whether a ``with`` binds the session of the transaction, also where that session is known by its name alone."""
+        return isinstance(node, (ast.With, ast.AsyncWith)) and any(
+            isinstance(item.context_expr, ast.Call)
+            and isinstance(item.context_expr.func, ast.Attribute)
+            and item.context_expr.func.attr == "bind"
+            and path_key(item.context_expr.func.value) in self.names
+            for item in node.items
+        )
 
     def is_session(self, node: ast.AST) -> bool:
         """Whether an expression of the function is the session of the transaction."""
@@ -519,6 +548,9 @@ def inside(module: "Module") -> list[Inside]:
                 frozenset((region.name,)) - {""},
             )
         )
+    from flake8_mongo_threads.semantics.wrapping import wrapped_pieces
+
+    pending.extend(wrapped_pieces(module))
     found: list[Piece] = []
     seen: set[tuple[object, ...]] = set()
     while pending and len(found) < MAX_PIECES:
@@ -661,8 +693,10 @@ def takes_session(operation: Operation) -> bool:
 def names_session(module: "Module", operation: Operation) -> bool:
     """Whether an operation is given a session, or arguments that can hide one."""
     call = operation.call
-    if call is None or operation.session is not None or has_star(call):
+    if call is None or has_star(call):
         return True
+    if operation.session is not None:
+        return not (isinstance(operation.session, ast.Constant) and operation.session.value is None)
     for position, value in enumerate(call.args):
         if any(isinstance(v, Driver) and v.family == "session" for v in module.values(value)):
             return True
@@ -895,8 +929,8 @@ def bound_work(module: "Module") -> list[BoundWork]:
     found: list[BoundWork] = []
     if not module.project.mentions("bind("):
         return found
-    groups: dict[int, list[tuple[Work, Region, Operation | Method, Module]]] = {}
-    for work in module.calls.works:
+    groups: dict[tuple[int, int], list[tuple[Work, Region, Operation | Method, Module]]] = {}
+    for work in (*module.calls.works, *worker_objects(module)):
         if work.where not in (spawners.THREAD, spawners.TASK) or (work.where == spawners.THREAD and work.path.startswith(_COPYING)):
             continue
         region = next(
@@ -914,7 +948,7 @@ def bound_work(module: "Module") -> list[BoundWork]:
             if work.where == spawners.THREAD:
                 found.append(BoundWork(module, work, region, use[0], use[1], work.many))
             else:
-                groups.setdefault(id(region.node), []).append((work, region, *use))
+                groups.setdefault((id(region.node), id(work.scope.function)), []).append((work, region, *use))
     for group in groups.values():
         running = [g for g in group if not waits_for_each(module, g[0])]
         many = next((g for g in running if g[0].many and not fresh_bind(module, g)), None)
@@ -939,7 +973,23 @@ def fresh_bind(module: "Module", group: "tuple[Work, Region, Operation | Method,
 
 
 def _binds_around(module: "Module", work: Work) -> list[Region]:
-    return [r for r in regions(module, work.scope) if r.kind == "bind" and r.covers(work.call)]
+    """The binds in force where work is launched: around the launch, or around every call of the function that launches it."""
+    own = [r for r in regions(module, work.scope) if r.kind == "bind" and r.covers(work.call)]
+    return own or _binds_of_callers(module, work.scope.function, 0)
+
+
+def _binds_of_callers(module: "Module", function: Scope, depth: int) -> list[Region]:
+    callers = [e for caller, edges in module.calls.edges.items() for e in edges if e.target.scope is function and caller is not function]
+    if depth > 2 or not callers:
+        return []
+    found: list[Region] = []
+    for edge in callers:
+        binds = [r for r in regions(module, edge.caller) if r.kind == "bind" and r.covers(edge.node)]
+        binds = binds or _binds_of_callers(module, edge.caller.function, depth + 1)
+        if not binds:
+            return []
+        found.extend(binds)
+    return found
 
 
 def _sessionless_work(module: "Module", work: Work, region: Region) -> "tuple[Operation | Method, Module] | None":
