@@ -4,10 +4,8 @@ One file's trouble (missing, undecodable, not Python) is that file's report; the
 """
 
 import ast
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from typing import NamedTuple
 
 from flake8_mongo_threads import documents
@@ -15,12 +13,10 @@ from flake8_mongo_threads.documents.pages import Page, read_docstrings, read_pag
 from flake8_mongo_threads.findings import Finding
 from flake8_mongo_threads.guard import INTERNAL_ERROR, findings_of
 from flake8_mongo_threads.notebooks import Notebook, NotebookError
+from flake8_mongo_threads.parallel import each_file
 from flake8_mongo_threads.report import FileReport, Problem
 from flake8_mongo_threads.selection import STDIN, Noqa, Selection
 from flake8_mongo_threads.source import DecodeError, decode, parse, split_lines
-
-_PARALLEL_FROM = 24
-"""Fewer files than this are checked sooner than processes have started."""
 
 
 class Reading(NamedTuple):
@@ -30,10 +26,6 @@ class Reading(NamedTuple):
     """The code in the docstrings of Python files, too."""
     unparsable: bool = False
     """Tell of blocks of pages that are not valid Python."""
-
-
-_selection: "tuple[Selection, Reading] | None" = None
-"""The selection of this worker process, and what it reads."""
 
 
 def read(path: str) -> bytes:
@@ -174,49 +166,7 @@ def check_paths(
     reading: Reading = Reading(),  # noqa: B008 - immutable
 ) -> Iterator[FileReport]:
     """Check files, in the order given, with up to ``jobs`` processes (0: as many as there are processors, when there are files enough)."""
-    if jobs == 0:
-        jobs = (os.cpu_count() or 1) if len(paths) >= _PARALLEL_FROM else 1
-    jobs = min(jobs, len(paths))
-    if jobs <= 1 or STDIN in paths:
-        return (check_file(path, selection, reading) for path in paths)
-    return _check_in_processes(paths, selection, jobs, reading)
-
-
-def _check_in_processes(paths: Sequence[str], selection: Selection, jobs: int, reading: Reading) -> Iterator[FileReport]:
-    global _selection
-    # Neighbours import the same modules, whose summaries each process keeps: hand them out in runs.
-    size = max(1, min(16, len(paths) // (jobs * 4)))
-    executor = ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(selection.arguments, reading))
-    _selection = (selection, reading)  # forked workers inherit it, others make their own
-    try:
-        # All are handed in here, not when the first report is asked for: processes are forked before a progress display starts a thread.
-        futures = [executor.submit(_check_chunk, tuple(paths[start : start + size])) for start in range(0, len(paths), size)]
-    except BaseException:
-        executor.shutdown(cancel_futures=True)
-        raise
-    finally:
-        _selection = None
-    return _results(executor, futures)
-
-
-def _results(executor: ProcessPoolExecutor, futures: "list[Future[list[FileReport]]]") -> Iterator[FileReport]:
-    try:
-        for future in futures:
-            yield from future.result()
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _start_worker(arguments: Sequence[str], reading: Reading) -> None:
-    global _selection
-    if _selection is None or _selection[0].arguments != tuple(arguments):
-        _selection = (Selection(arguments), reading)
-
-
-def _check_chunk(paths: Sequence[str]) -> list[FileReport]:
-    assert _selection is not None
-    selection, reading = _selection
-    return [check_file(path, selection, reading) for path in paths]
+    return each_file(check_file, paths, selection, reading, jobs)
 
 
 def exit_code(reports: Sequence[FileReport]) -> int:

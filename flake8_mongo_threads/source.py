@@ -155,8 +155,8 @@ class Source:
             self.char_col(end_line, node.end_col_offset),  # type: ignore[attr-defined]
         )
 
-    def name_span(self, node: ast.expr) -> Span:
-        """The span of the name that an expression ends in: of ``a.b.c(…)`` and ``a.b.c`` the ``c``.
+    def name_span(self, node: ast.AST) -> Span:
+        """The span of the name that an expression ends in: of ``a.b.c(…)`` and ``a.b.c`` the ``c``; of anything else its own.
 
         This is where a finding stands: in a chain over several lines it is the line a reader looks at.
         """

@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("guard",),
     ("plugin", "documentation", "documents"),
     ("notebooks", "selection"),
-    ("report",),
+    ("report", "parallel"),
     ("check", "baseline"),
     ("fixes", "editor"),
     ("commands",),

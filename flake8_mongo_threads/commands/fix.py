@@ -5,11 +5,9 @@ not be parsed, decoded or written, or a failure of the linter itself.
 """
 
 import argparse
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TextIO
 
@@ -18,15 +16,10 @@ from flake8_mongo_threads.commands.check import add_reading_arguments, jobs_argu
 from flake8_mongo_threads.findings import Applicability, Finding
 from flake8_mongo_threads.fixes.files import FileResult, Wish, fix_file
 from flake8_mongo_threads.guard import INTERNAL_ERROR
+from flake8_mongo_threads.parallel import each_file
 from flake8_mongo_threads.report import FileReport
 from flake8_mongo_threads.selection import STDIN, Selection, SelectionError
 from flake8_mongo_threads.source import split_lines
-
-_PARALLEL_FROM = 24
-"""Fewer files than this are fixed sooner than processes have started."""
-
-_worker: tuple[Selection, Wish] | None = None
-"""What this worker process works with."""
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
@@ -85,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = sys.stderr if from_stdin or arguments.diff else sys.stdout
     seen: list[FileResult] = []
     try:
-        for result in _progress(_results(paths, chosen, wish, jobs), len(paths)):
+        for result in _progress(each_file(fix_file, paths, chosen, wish, jobs), len(paths)):
             if result.problem:
                 print(f"{result.path}: error: {result.problem}", file=sys.stderr)
             elif from_stdin and not arguments.diff and result.data is not None:
@@ -174,7 +167,7 @@ def _count(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
-# Progress and processes
+# Progress
 
 
 def _progress(results: Iterator[FileResult], total: int) -> Iterator[FileResult]:
@@ -190,48 +183,3 @@ def _progress(results: Iterator[FileResult], total: int) -> Iterator[FileResult]
     stdout_too = sys.stdout.isatty()
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=stdout_too) as progress:
         yield from progress.track(results, total=total)
-
-
-def _results(paths: Sequence[str], chosen: Selection, wish: Wish, jobs: int) -> Iterator[FileResult]:
-    if jobs == 0:
-        jobs = (os.cpu_count() or 1) if len(paths) >= _PARALLEL_FROM else 1
-    jobs = min(jobs, len(paths))
-    if jobs <= 1 or STDIN in paths:
-        return (fix_file(path, chosen, wish) for path in paths)
-    return _in_processes(paths, chosen, wish, jobs)
-
-
-def _in_processes(paths: Sequence[str], chosen: Selection, wish: Wish, jobs: int) -> Iterator[FileResult]:
-    global _worker
-    size = max(1, min(16, len(paths) // (jobs * 4)))
-    executor = ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(chosen.arguments, wish))
-    _worker = (chosen, wish)  # forked workers inherit it, others make their own
-    try:
-        # All are handed in before a progress display starts its thread: a process is best forked without threads.
-        futures = [executor.submit(_fix_chunk, tuple(paths[start : start + size])) for start in range(0, len(paths), size)]
-    except BaseException:
-        executor.shutdown(cancel_futures=True)
-        raise
-    finally:
-        _worker = None
-    return _in_order(executor, futures)
-
-
-def _in_order(executor: ProcessPoolExecutor, futures: "list[Future[list[FileResult]]]") -> Iterator[FileResult]:
-    try:
-        for future in futures:
-            yield from future.result()
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _start_worker(arguments: Sequence[str], wish: Wish) -> None:
-    global _worker
-    if _worker is None:
-        _worker = (Selection(arguments), wish)
-
-
-def _fix_chunk(paths: Sequence[str]) -> list[FileResult]:
-    assert _worker is not None
-    chosen, wish = _worker
-    return [fix_file(path, chosen, wish) for path in paths]

@@ -286,21 +286,6 @@ for _path in (
 METHODS["scrapy.Spider"] = (("parse", "parse_item", "parse_page"), Handler(REQUEST, "spider callback"))
 METHODS["scrapy.spiders.CrawlSpider"] = (("parse_item", "parse_page"), Handler(REQUEST, "spider callback"))
 
-INVERTED = (
-    "airflow.", "prefect.", "dagster.", "luigi.", "metaflow.", "click.", "typer.", "rq.", "django_rq.", "pytest.", "unittest.", "invoke.", "kedro.", "flytekit.", "zenml.",
-)  # fmt: skip
-"""Decorators and bases of frameworks where one client per task, command or test is right."""
-
-INVERTED_BASES = (
-    "airflow.models.BaseOperator",
-    "airflow.models.baseoperator.BaseOperator",
-    "django.core.management.base.BaseCommand",
-    "django.core.management.BaseCommand",
-    "luigi.Task",
-    "unittest.TestCase",
-    "unittest.IsolatedAsyncioTestCase",
-)
-
 DEPENDS = "fastapi.Depends"
 
 ONCE_METHODS = frozenset(
@@ -345,8 +330,3 @@ def request_type(path: str, name: str) -> str:
         if path.startswith(prefix) and (name == parameter or (parameter == "request" and name == "req")):
             return kind
     return ""
-
-
-def handler_of(path: str) -> Handler | None:
-    """How a function under a decorator with this path is called, or None when the decorator says nothing."""
-    return DECORATORS.get(path)

@@ -173,7 +173,6 @@ PROCESS_POOLS = frozenset(("concurrent.futures.ProcessPoolExecutor()", "multipro
 THREAD_POOLS = frozenset(
     ("concurrent.futures.ThreadPoolExecutor()", "concurrent.futures.Executor()", "multiprocessing.pool.ThreadPool()", "gevent.pool.Pool()", "eventlet.GreenPool()")
 )  # fmt: skip
-TASK_GROUPS = frozenset(("asyncio.TaskGroup()", "anyio.create_task_group()", "trio.open_nursery()"))
 
 WORKER_CLASSES: dict[str, tuple[str, str]] = {
     "threading.Thread": ("run", THREAD),

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
 
 import libcst as cst
 
@@ -341,13 +340,6 @@ class Templates:
         except cst.ParserSyntaxError:
             return False
         return True
-
-
-Item = TypeVar("Item", cst.Arg, cst.ImportAlias)
-
-
-def _has_comma(item: cst.Arg | cst.ImportAlias) -> bool:
-    return isinstance(item.comma, cst.Comma)
 
 
 def append_argument(call: cst.Call, argument: cst.Arg) -> cst.Call:

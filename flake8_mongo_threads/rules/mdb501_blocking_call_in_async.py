@@ -8,7 +8,6 @@ from flake8_mongo_threads.findings import Applicability, Finding
 from flake8_mongo_threads.rules import repair
 from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.semantics.facts import Blocking
-from flake8_mongo_threads.semantics.guards import for_sync_twin
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -121,7 +120,7 @@ RULE = Rule(
 @RULE.on(Blocking)
 def check(module: "Module", fact: Blocking) -> Iterator[Finding]:
     """Report the operation, or the call of the helper, inside the coroutine."""
-    if module.contexts.hook(fact.scope) or for_sync_twin(module, fact.node):
+    if module.contexts.hook(fact.scope):
         return
     operation = fact.operation
     what = {"for": "iteration of a cursor", "comprehension": "iteration of a cursor"}.get(operation.name, f"'{operation.name}'")

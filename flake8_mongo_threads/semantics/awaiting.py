@@ -13,7 +13,7 @@ from flake8_mongo_threads.semantics.contexts import Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation
 from flake8_mongo_threads.semantics.guards import expects_failure, for_sync_twin
 from flake8_mongo_threads.semantics.inference import CURSORS
-from flake8_mongo_threads.semantics.scopes import Binding, Scope
+from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, WITHS
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
@@ -349,11 +349,6 @@ def origin(driver: Driver) -> tuple[Step, ...]:
     return (root.site.step(f"{class_name(root.kind)} comes from here"),)
 
 
-def in_generator(module: "Module", node: ast.AST) -> bool:
-    """Whether ``await`` at a node would turn a generator expression into an asynchronous one."""
-    return isinstance(module.index.scope(node).node, ast.GeneratorExp)
-
-
 def can_await(module: "Module", node: ast.AST) -> bool:
     """Whether ``await`` may be written at a node: directly in an ``async def``, not in a lambda or generator expression."""
     scope = module.index.scope(node)
@@ -365,6 +360,12 @@ def can_await(module: "Module", node: ast.AST) -> bool:
 
 
 # ---------------------------------------------------------------------- missing await
+
+
+def _without_await(node: ast.expr) -> ast.expr:
+    while isinstance(node, ast.Await):
+        node = node.value
+    return node
 
 
 class Unawaited:
@@ -580,10 +581,7 @@ class WrongForm:
         self.text = text
         self.cure = cure
         self.scope = module.index.scope(node)
-        inner: ast.expr = node
-        while isinstance(inner, ast.Await):
-            inner = inner.value
-        self.span: Span = module.source.name_span(inner)
+        self.span: Span = module.source.name_span(_without_await(node))
         self.steps = (*origin(owner), module.step(node, text))
 
 
@@ -726,10 +724,7 @@ class SyncIteration:
         self.owner = owner
         self.unawaited = unawaited
         self.scope = module.index.scope(node)
-        inner: ast.expr = node
-        while isinstance(inner, ast.Await):
-            inner = inner.value
-        self.span: Span = module.source.name_span(inner)
+        self.span: Span = module.source.name_span(_without_await(node))
         self.steps = (*origin(owner), module.step(node, f"a {class_name(owner.kind)} is iterated without async"))
 
 
@@ -786,22 +781,6 @@ def _iteration_name(at: ast.AST) -> str:
         func = at.func
         return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "call")
     return "for"
-
-
-def binding_of(module: "Module", node: ast.AST) -> Binding | None:
-    """The one binding that supplies a local name at a place, or None."""
-    if not isinstance(node, ast.Name):
-        return None
-    scope = module.index.scope(node)
-    current: Scope | None = scope
-    while current is not None:
-        bindings = current.bindings.get(node.id)
-        if bindings:
-            if current.function is scope.function and current.kind != "comprehension":
-                bindings = current.index.reaching(current, node.id, node)
-            return bindings[0] if len(bindings) == 1 else None
-        current = current.parent
-    return None
 
 
 def enclosing_with(module: "Module", node: ast.AST) -> list[tuple[ast.With | ast.AsyncWith, int]]:

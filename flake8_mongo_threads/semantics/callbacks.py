@@ -91,7 +91,7 @@ class OwnControl:
         self.piece = piece
         self.call = call
         self.name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.span: Span = module.source.name_span(node)
         self.steps = (*piece.steps, piece.module.step(call, f"'{self.name}' is the driver's to do"))
         self.cause = ""
 
@@ -121,7 +121,7 @@ class Effect:
     def __init__(self, module: "Module", piece: Piece, node: ast.AST, at: ast.AST, text: str) -> None:
         self.piece = piece
         self.text = text
-        self.span: Span = module.source.name_span(at) if isinstance(at, ast.expr) else module.source.span(at)
+        self.span: Span = module.source.name_span(at)
         self.steps = (*piece.steps, piece.module.step(node, text))
 
 

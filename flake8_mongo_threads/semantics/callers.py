@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.syntax import CHAINS, base_of
 from flake8_mongo_threads.semantics.values import OPEN, UNKNOWN, Driver
 
 if TYPE_CHECKING:
@@ -71,22 +72,17 @@ def widen(module: "Module") -> None:
 
 def wanted(module: "Module", receiver: ast.AST, depth: int = 0) -> list[str]:
     """Names whose users could tell what a receiver is: of the function whose parameter it is, or of the class around."""
-    base = receiver
-    while isinstance(base, (ast.Attribute, ast.Subscript, ast.Call, ast.Await)):
-        base = base.func if isinstance(base, ast.Call) else base.value
+    base = base_of(receiver, (*CHAINS, ast.Await))
     if not isinstance(base, ast.Name) or depth > 4:
         return []
-    scope: Scope | None = module.index.scope(base)
-    while scope is not None:
-        bindings = scope.bindings.get(base.id)
-        if bindings:
-            binding = bindings[-1]
-            if binding.how == "param":
-                return _owners(scope)
-            if binding.how in ("assign", "ann", "with", "for") and isinstance(binding.value, ast.AST):
-                return wanted(module, binding.value, depth + 1)
-            return []
-        scope = scope.parent
+    scope = module.index.scope(base).binder(base.id)
+    if scope is None:
+        return []
+    binding = scope.bindings[base.id][-1]
+    if binding.how == "param":
+        return _owners(scope)
+    if binding.how in ("assign", "ann", "with", "for") and isinstance(binding.value, ast.AST):
+        return wanted(module, binding.value, depth + 1)
     return []
 
 

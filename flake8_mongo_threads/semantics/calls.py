@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flake8_mongo_threads.concurrency.names import PROPERTY_DECORATORS
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
 from flake8_mongo_threads.semantics.spawns import LAUNCHER_NAMES, Work, works_of
-from flake8_mongo_threads.semantics.syntax import last_name
+from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, last_name
 from flake8_mongo_threads.semantics.values import Class, External, Function, Instance, Method, Partial, Value, Values
 
 if TYPE_CHECKING:
@@ -176,9 +176,7 @@ class CallGraph:
         if isinstance(func, ast.Attribute):
             if func.attr in self.module.project.interest:
                 return True
-            base: ast.AST = func.value
-            while isinstance(base, (ast.Attribute, ast.Call, ast.Subscript)):
-                base = base.func if isinstance(base, ast.Call) else base.value
+            base = base_of(func.value, CHAINS)
             if isinstance(base, ast.Name):
                 root = self._bound.get(base.id, "")
                 return bool(root) and root not in _PLAIN_MODULES

@@ -104,22 +104,11 @@ def bound_in(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
         return True
     if not isinstance(node, ast.Name):
         return False
-    scope: Scope | None = index.scope(node)
-    while scope is not None and node.id not in scope.bindings:
-        scope = scope.parent
+    scope = index.scope(node).binder(node.id)
     if scope is None or scope.function is not index.scope(node).function:
         return False
     bindings = [b for b in index.reaching(scope, node.id, node) if b.how != "del"]
-    return bool(bindings) and all(_below(module, b.node, loop) for b in bindings)
-
-
-def _below(module: "Module", node: ast.AST, root: ast.AST) -> bool:
-    current: ast.AST | None = node
-    while current is not None:
-        if current is root:
-            return True
-        current = module.index.parents.get(current)
-    return False
+    return bool(bindings) and all(module.index.within(b.node, loop) for b in bindings)
 
 
 def fresh_for(module: "Module", value: Driver, work: Work, node: ast.AST | None = None) -> bool:
@@ -139,7 +128,7 @@ def fresh_for(module: "Module", value: Driver, work: Work, node: ast.AST | None 
     if node is None or node not in module.index.parents:
         return False
     around = enclosing_loop(module, node)
-    if around is None or not (around is work.loop or not _below(module, work.call, around)):
+    if around is None or not (around is work.loop or not module.index.within(work.call, around)):
         return False
     if isinstance(node, ast.Call):  # a call in the loop that hands on an object of an outer scope gives the same one each time
         site = value.site

@@ -7,7 +7,7 @@ from flake8_mongo_threads.semantics.facts import Operation, operations_in
 from flake8_mongo_threads.semantics.lifecycle import builds_in, conditional, stored_in
 from flake8_mongo_threads.semantics.places import exact
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, WITHS, argument, constant, keyword, last_name, path_key, walk
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, WITHS, argument, base_of, constant, keyword, last_name, path_key, walk
 from flake8_mongo_threads.semantics.values import Driver, External, Function, Instance, Manager, known
 
 if TYPE_CHECKING:
@@ -69,12 +69,7 @@ def unique(driver: Driver, scope: Scope) -> bool:
     targets = stored_in(site.module, site.node)
     if any(isinstance(t, ast.Name) and t.id in home.globals for t in targets):
         return True
-    current = scope.parent
-    while current is not None:
-        if current is home:
-            return True
-        current = current.parent
-    return False
+    return home.encloses(scope)
 
 
 def closed_by_item(module: "Module", expression: ast.expr) -> list[Closed]:
@@ -162,9 +157,7 @@ def _outlives(receiver: ast.expr, scope: Scope) -> bool:
     """Whether a receiver is more than a local variable of a plain function, whose end is nobody else's business."""
     if scope.yields:
         return True
-    node: ast.expr = receiver
-    while isinstance(node, (ast.Attribute, ast.Subscript)):
-        node = node.value
+    node = base_of(receiver)
     if not isinstance(node, ast.Name):
         return isinstance(node, ast.Call)
     if node.id in scope.globals or node.id in scope.nonlocals:

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import last_name
+from flake8_mongo_threads.semantics.syntax import base_of, last_name
 from flake8_mongo_threads.semantics.transactions import Piece
 from flake8_mongo_threads.semantics.values import External, Value
 
@@ -160,9 +160,7 @@ def _container(piece: Piece, receiver: ast.AST) -> bool:
 
 def _outlives(scope: Scope, receiver: ast.AST) -> bool:
     """Whether an object is not made by the function itself: a global, a variable of an outer function, an attribute of one."""
-    base = receiver
-    while isinstance(base, (ast.Attribute, ast.Subscript)):
-        base = base.value
+    base = base_of(receiver)
     return isinstance(base, ast.Name) and (_outer_name(scope, base) or (isinstance(receiver, ast.Attribute) and base.id in ("self", "cls")))
 
 

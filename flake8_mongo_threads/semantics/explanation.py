@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flake8_mongo_threads.driver import kinds
 from flake8_mongo_threads.findings import Span
 from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.syntax import CHAINS, base_of
 from flake8_mongo_threads.semantics.values import NOTHING, OPEN, UNKNOWN, Driver, External, Instance, Method, Values
 
 if TYPE_CHECKING:
@@ -60,23 +61,18 @@ def _other(values: Values) -> bool:
 
 def shape(module: "Module", node: ast.expr) -> str:
     """What a receiver looks like, by its innermost name: self, local, global, parameter, import, undefined or expression."""
-    base: ast.AST = node
-    while isinstance(base, (ast.Attribute, ast.Subscript, ast.Call, ast.Await)):
-        base = base.func if isinstance(base, ast.Call) else base.value
+    base = base_of(node, (*CHAINS, ast.Await))
     if not isinstance(base, ast.Name):
         return "expression"
     if base.id in ("self", "cls"):
         return "self"
-    scope: Scope | None = module.index.scope(base)
-    while scope is not None:
-        for binding in scope.bindings.get(base.id, ()):
-            if binding.how == "import":
-                return "import"
-            if binding.how == "param":
-                return "parameter"
-            return "global" if scope.kind == "module" else "local"
-        scope = scope.parent
-    return "undefined"
+    scope = module.index.scope(base).binder(base.id)
+    if scope is None:
+        return "undefined"
+    how = scope.bindings[base.id][0].how
+    if how in ("import", "param"):
+        return {"import": "import", "param": "parameter"}[how]
+    return "global" if scope.kind == "module" else "local"
 
 
 def reason(module: "Module", node: ast.AST) -> str:
@@ -115,21 +111,14 @@ def _nothing_known(values: Values) -> bool:
 
 
 def _failing_name(module: "Module", node: ast.Name, depth: int) -> tuple[str, ast.AST]:
-    scope: Scope | None = module.index.scope(node)
-    while scope is not None:
-        bindings = scope.bindings.get(node.id)
-        if bindings:
-            binding = bindings[-1]
-            if (
-                binding.how in ("assign", "ann", "with", "for")
-                and isinstance(binding.value, ast.AST)
-                and UNKNOWN in module.values(binding.value)
-            ):
-                why, about = failing_step(module, binding.value, depth + 1)
-                return f"{binding.how}: {why}", about
-            return f"name bound by {binding.how}", binding.node
-        scope = scope.parent
-    return "name not bound", node
+    scope = module.index.scope(node).binder(node.id)
+    if scope is None:
+        return "name not bound", node
+    binding = scope.bindings[node.id][-1]
+    if binding.how in ("assign", "ann", "with", "for") and isinstance(binding.value, ast.AST) and UNKNOWN in module.values(binding.value):
+        why, about = failing_step(module, binding.value, depth + 1)
+        return f"{binding.how}: {why}", about
+    return f"name bound by {binding.how}", binding.node
 
 
 _PLAIN = {

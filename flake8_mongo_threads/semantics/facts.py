@@ -15,6 +15,7 @@ from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.carrying import dealt, drivers_in, fresh_for, helpers, same_object
 from flake8_mongo_threads.semantics.contexts import COROUTINE, LOOP, Context
+from flake8_mongo_threads.semantics.guards import for_sync_twin
 from flake8_mongo_threads.semantics.inference import CURSORS, dependency
 from flake8_mongo_threads.semantics.lifecycle import (
     Build,
@@ -32,7 +33,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
 )
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, keyword, last_name
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, keyword, last_name
 from flake8_mongo_threads.semantics.values import Awaitable, Const, Driver, External, Function, Mapping, Method, Partial, Sequence
 
 if TYPE_CHECKING:
@@ -119,60 +120,30 @@ def clients_built(module: "Module") -> list[ClientBuilt]:
 
 
 def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
-    found: list[ClientBuilt] = []
+    here = module.step(build.call, f"{build.name} is built here")
+
+    def made(context: Context, varies: bool = False, keeper: ast.AST | None = None) -> ClientBuilt:
+        steps = (here, *context.steps)
+        return ClientBuilt(module, build.call, build.scope, build, context, steps, direct=True, varies=varies, keeper=keeper)
+
     keeper = thread_local_store(module, build.call)
     if keeper is not None:
-        step = module.step(keeper, "stored in a threading.local(): one client for every thread")
-        context = Context(
-            spawners.THREAD,
-            True,
-            keeper,
-            f"every thread (threading.local at line {getattr(keeper, 'lineno', 1)})",
-            (step,),
-            root=build.scope,
-        )
-        found.append(
-            ClientBuilt(
-                module,
-                build.call,
-                build.scope,
-                build,
-                context,
-                (module.step(build.call, f"{build.name} is built here"), step),
-                direct=True,
-                varies=False,
-                keeper=keeper,
-            )
-        )
-        return found
+        steps = (module.step(keeper, "stored in a threading.local(): one client for every thread"),)
+        text = f"every thread (threading.local at line {getattr(keeper, 'lineno', 1)})"
+        return [made(Context(spawners.THREAD, True, keeper, text, steps, root=build.scope), keeper=keeper)]
     request = request_store(module, build.call)
     if request is not None:
-        step = module.step(request, "stored for one request")
-        context = Context(
-            REQUEST, True, request, f"what line {getattr(request, 'lineno', 1)} keeps for one request only", (step,), root=build.scope
-        )
-        found.append(
-            ClientBuilt(
-                module,
-                build.call,
-                build.scope,
-                build,
-                context,
-                (module.step(build.call, f"{build.name} is built here"), step),
-                direct=True,
-                varies=False,
-            )
-        )
-        return found
+        steps = (module.step(request, "stored for one request"),)
+        text = f"what line {getattr(request, 'lineno', 1)} keeps for one request only"
+        return [made(Context(REQUEST, True, request, text, steps, root=build.scope))]
     if is_kept(module, build):
-        return found
-    here = module.step(build.call, f"{build.name} is built here")
+        return []
+    found: list[ClientBuilt] = []
     loop = repeating_loop(module, build.call)
     if loop is not None and not awaited_by_test(module, build.call, loop) and not selected(module, build.call, loop):
-        line = getattr(loop, "lineno", 1)
-        context = Context(LOOP, True, loop, f"the loop at line {line}", (module.step(loop, "this loop repeats it"),), root=build.scope)
-        varies = varies_in_loop(module, build.scope, arguments_of(build.call), loop)
-        found.append(ClientBuilt(module, build.call, build.scope, build, context, (here, *context.steps), direct=True, varies=varies))
+        steps = (module.step(loop, "this loop repeats it"),)
+        context = Context(LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", steps, root=build.scope)
+        found.append(made(context, varies_in_loop(module, build.scope, arguments_of(build.call), loop)))
     for context in module.contexts.at(build.scope):
         if any(call_kept(module, edge) for edge in context.chain if edge.caller.index is module.index):
             continue
@@ -180,8 +151,7 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
             conditional(module, build.call) or any(conditional(module, edge.node) for edge in context.chain[1:])
         ):
             continue
-        varies = varies_along(module, build, context.chain, context.node if context.where == LOOP else None, module)
-        found.append(ClientBuilt(module, build.call, build.scope, build, context, (here, *context.steps), direct=True, varies=varies))
+        found.append(made(context, varies_along(module, build, context.chain, context.node if context.where == LOOP else None, module)))
     return found
 
 
@@ -296,7 +266,7 @@ class Operation:
         """Whether it is the iteration of a cursor (``for``, ``list``, ``next``) rather than a method call."""
         self.awaited = node in module.index.awaited
         self.session = keyword(node, "session") if isinstance(node, ast.Call) else None
-        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.span: Span = module.source.name_span(node)
 
     @property
     def io(self) -> bool:
@@ -378,14 +348,9 @@ def iterations(module: "Module", only: Scope | None = None) -> list[Operation]:
             for generator in loop.generators:
                 if not generator.is_async:
                     found.extend(_iteration(module, generator.iter, scope.function, "comprehension"))
-    for call in index.calls:
+    for call in module.calls_to(_CONSUMERS):
         name = last_name(call.func)
-        if (
-            name in _CONSUMERS
-            and call.args
-            and (only is None or index.scope_of_node[call].function is only)
-            and _is_builtin(module, call.func, name)
-        ):
+        if call.args and (only is None or index.scope_of_node[call].function is only) and _is_builtin(module, call.func, name):
             for arg in call.args[:3]:
                 target = arg.value if isinstance(arg, ast.Starred) else arg
                 found.extend(_iteration(module, target, index.scope_of_node[call].function, name))
@@ -440,9 +405,7 @@ class Blocking:
         """The names of the helpers on the way, outermost first; empty when direct."""
         self.direct = not chain
         self.steps = steps
-        self.span: Span = (
-            operation.span if self.direct else module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
-        )
+        self.span: Span = operation.span if self.direct else module.source.name_span(node)
 
 
 Blocks = tuple[Operation, "Module", tuple[str, ...], tuple[Step, ...]]
@@ -558,7 +521,7 @@ def blocking(module: "Module") -> list[Blocking]:
             found.append(
                 Blocking(module, edge.node, scope, place, inner[0], inner[1], (edge.target.scope.name, *inner[2]), (call, *inner[3]))
             )
-    return found
+    return [fact for fact in found if not for_sync_twin(module, fact.node)]
 
 
 def loop_place(module: "Module", scope: Scope) -> str:
@@ -718,17 +681,17 @@ def captured(function: Function) -> list[tuple[Driver, str, ast.AST]]:
     found: list[tuple[Driver, str, ast.AST]] = []
     index = module.index
     own = _own_scopes(scope)
-    for name, nodes in index.name_loads.items():
-        if any(name in s.bindings for s in own if s.kind != "module") and name not in scope.globals:
+    bound = {name for s in own if s.kind != "module" for name in s.bindings} - scope.globals
+    loads: dict[Scope, list[tuple[int, int, ast.Name]]] = module.remember("loads", index.module_scope, lambda: _loads(module), {})
+    read: set[str] = set()
+    for _, _, node in sorted((load for s in own for load in loads.get(s, ())), key=lambda load: load[:2]):
+        if node.id in bound or node.id in read:
             continue
-        for node in nodes:
-            if index.scope(node) not in own:
-                continue
-            driver = module.inference.kind(module, node)
-            if driver is not None:
-                how = "global" if _is_global(scope, name) else "closure"
-                found.append((driver, how, node))
-            break
+        read.add(node.id)
+        driver = module.inference.kind(module, node)
+        if driver is not None:
+            how = "global" if _is_global(scope, node.id) else "closure"
+            found.append((driver, how, node))
     owner = scope
     while owner.cls is None and owner.parent is not None and owner.parent.kind != "module":
         owner = owner.parent  # a lambda or closure inside a method reads the method's self
@@ -742,6 +705,15 @@ def captured(function: Function) -> list[tuple[Driver, str, ast.AST]]:
                 if driver is not None:
                     seen.add(parent.attr)
                     found.append((driver, "self", parent))
+    return found
+
+
+def _loads(module: "Module") -> dict[Scope, list[tuple[int, int, ast.Name]]]:
+    """The reads of names by the scope they stand in, each with its rank: of the name among the file's, and among the name's reads."""
+    found: dict[Scope, list[tuple[int, int, ast.Name]]] = {}
+    for rank, nodes in enumerate(module.index.name_loads.values()):
+        for turn, node in enumerate(nodes):
+            found.setdefault(module.index.scope(node), []).append((rank, turn, node))
     return found
 
 
@@ -778,14 +750,6 @@ class File:
 def whole_file(module: "Module") -> list[File]:
     """One fact a file."""
     return [File(module)]
-
-
-def function_of(module: "Module", node: ast.AST) -> ast.AST | None:
-    """The function around a node, or None at module level."""
-    for up in module.index.ancestors(node):
-        if isinstance(up, (*FUNCTIONS, ast.Lambda)):
-            return up
-    return None
 
 
 PRODUCERS: dict[type, Callable[["Module"], list[Any]]] = {

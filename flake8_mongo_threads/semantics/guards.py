@@ -193,15 +193,8 @@ def _probes(module: "Module", call: ast.Call) -> bool:
 
 def _flag(module: "Module", name: ast.Name) -> bool:
     """Whether a name was set from a version test or a probe, or beside an import that may fail."""
-    scope = module.index.scope(name)
-    while True:
-        bindings = scope.bindings.get(name.id)
-        if bindings:
-            return any(_set_by_guard(module, binding) for binding in bindings[:6])
-        if scope.parent is None:
-            return False
-        scope = scope.parent
-    return False
+    scope = module.index.scope(name).binder(name.id)
+    return scope is not None and any(_set_by_guard(module, binding) for binding in scope.bindings[name.id][:6])
 
 
 def _set_by_guard(module: "Module", binding: Binding) -> bool:

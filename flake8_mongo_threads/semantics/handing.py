@@ -11,7 +11,7 @@ from flake8_mongo_threads.semantics.inference import CURSORS
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import at_once, waits_for_each
 from flake8_mongo_threads.semantics.spawns import Work, flatten, single_worker
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, argument, constant, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, argument, base_of, constant, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
     Class,
@@ -129,10 +129,7 @@ def _plain(module: "Module", expression: ast.expr) -> bool:
                 continue
             return False
         if isinstance(node, (ast.Subscript, ast.Attribute)):
-            base: ast.AST = node.value
-            while isinstance(base, (ast.Subscript, ast.Attribute)):
-                base = base.value
-            owner = module.inference.kind(module, base)
+            owner = module.inference.kind(module, base_of(node))
             if owner is not None and owner.family in ("document", "result"):
                 continue
             return False
@@ -519,9 +516,7 @@ def _made_once(module: "Module", document: ast.expr, work: Work | None) -> Step 
         return None
     if isinstance(document, ast.Name):
         scope = module.index.scope(document)
-        current: Scope | None = scope
-        while current is not None and document.id not in current.bindings:
-            current = current.parent
+        current = scope.binder(document.id)
         if current is None:
             return None
         if any(b.how not in ("assign", "ann") for b in current.bindings[document.id]):

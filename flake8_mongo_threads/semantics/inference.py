@@ -1478,21 +1478,12 @@ class Inference:
             contained = self._container_call(module, node, func, scope)
             if contained is not None:
                 return contained
-        elif isinstance(func, ast.Name) and func.id == "super" and not self._is_bound(scope, "super"):
+        elif isinstance(func, ast.Name) and func.id == "super" and scope.binder("super") is None:
             return self._super(module, node, scope)
         callees = _something(self.values(module, func, scope))
         if not callees:
             return BOTTOM
         return union(*(self.invoke(value, node, module) for value in callees))
-
-    @staticmethod
-    def _is_bound(scope: Scope, name: str) -> bool:
-        current: Scope | None = scope
-        while current is not None:
-            if name in current.bindings:
-                return True
-            current = current.parent
-        return False
 
     def _super(self, module: "Module", node: ast.Call, scope: Scope) -> Values:
         method: Scope | None = scope.function

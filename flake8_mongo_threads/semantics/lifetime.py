@@ -25,7 +25,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import exclusive, handles, is_lock, under_lock, wait_after, waits_for_each
 from flake8_mongo_threads.semantics.spawns import Work
-from flake8_mongo_threads.semantics.syntax import WITHS, last_name, path_key, walk
+from flake8_mongo_threads.semantics.syntax import WITHS, base_of, last_name, path_key, walk
 from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Function, Instance, Method, Sequence, Site, Value
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class SharedClientClosed:
         self.client = client
         self.text = text
         self.steps = steps
-        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.span: Span = module.source.name_span(node)
 
 
 def shared_clients_closed(module: "Module") -> list[SharedClientClosed]:
@@ -199,7 +199,7 @@ def is_shared(module: "Module", client: Driver, scope: Scope, node: ast.AST) -> 
     kept = shared_targets(site.module, home, targets)
     if home is scope:
         return bool(kept) and guarded(site.module, site.node, home, kept)
-    if site.module is module and _encloses(home, scope):
+    if site.module is module and home.encloses(scope):
         return True
     if site.module.inference.is_cached(site.module, home):
         return True
@@ -224,20 +224,9 @@ def _request_bound(site: Site, target: ast.AST) -> bool:
     return any(isinstance(v, External) and slot(v.path).partition(".")[0] in ("g", "request") for v in site.module.values(target.value))
 
 
-def _encloses(home: Scope, scope: Scope) -> bool:
-    current = scope.parent
-    while current is not None:
-        if current is home:
-            return True
-        current = current.parent
-    return False
-
-
 def _made_for_the_call(module: "Module", node: ast.AST, scope: Scope) -> bool:
     """Whether the object that holds the client is made by the function itself, so that its client is the function's own."""
-    base: ast.AST = node.func if isinstance(node, ast.Call) else node
-    while isinstance(base, (ast.Attribute, ast.Subscript)):
-        base = base.value
+    base = base_of(node.func if isinstance(node, ast.Call) else node)
     if isinstance(base, ast.Call):
         return any(isinstance(v, (Class, Function, External)) for v in module.values(base.func))
     for value in module.values(base):
@@ -345,7 +334,7 @@ class ClosedEarly:
         self.order = order
         self.nested = nested
         """The outer ``with`` when the two stand nested, the inner being its whole body."""
-        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.span: Span = module.source.name_span(node)
         self.steps: tuple[Step, ...] = (
             module.step(work.call, f"work that uses the {family} is started here"),
             module.step(closer, f"the {family} closes here"),
@@ -519,20 +508,20 @@ def _judge(
         if owner is closer:
             if index > position:
                 return None
-            if wait is not None and wait is not closer and _within(module, wait, closer):
+            if wait is not None and wait is not closer and module.index.within(wait, closer):
                 return None
             order = (closer, index, position) if _independent(closer, index, position) else None
             text = f"closes before the {_pool_name(work)} of the same line is done"
             return ClosedEarly(module, closer.items[position].context_expr, work, held.family, text, closer, order, None)
-        if _within(module, owner, closer):
+        if module.index.within(owner, closer):
             return None
-        if wait is not None and wait is not owner and _within(module, wait, closer):
+        if wait is not None and wait is not owner and module.index.within(wait, closer):
             return None
         text = f"closes before the {_pool_name(work)} opened at line {getattr(owner, 'lineno', 1)} is done"
         body: list[ast.stmt] = getattr(owner, "body", [])
         nested = owner if len(body) == 1 and body[0] is closer and isinstance(owner, WITHS) and _apart(owner, closer) else None
         return ClosedEarly(module, closer.items[position].context_expr, work, held.family, text, closer, None, nested)
-    if wait is not None and _within(module, wait, closer):
+    if wait is not None and module.index.within(wait, closer):
         return None
     if _may_wait(module, work, (closer.end_lineno or closer.lineno, closer.end_col_offset or 0)):
         return None
@@ -598,15 +587,6 @@ def _noun(work: Work) -> str:
 
 def _pool_name(work: Work) -> str:
     return {"task": "task group"}.get(work.where, "executor")
-
-
-def _within(module: "Module", node: ast.AST, root: ast.AST) -> bool:
-    current: ast.AST | None = node
-    while current is not None:
-        if current is root:
-            return True
-        current = module.index.parents.get(current)
-    return False
 
 
 def _independent(statement: ast.With | ast.AsyncWith, first: int, second: int) -> bool:
@@ -678,7 +658,7 @@ class Rebuilt:
         self.name = name
         self.error = error
         self.steps = steps
-        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.span: Span = module.source.name_span(node)
 
 
 def rebuilt_clients(module: "Module") -> list[Rebuilt]:

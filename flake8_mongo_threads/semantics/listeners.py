@@ -9,7 +9,7 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS, blocks, is_blocking,
 from flake8_mongo_threads.semantics.lifecycle import effects, stored_in
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import exclusive, under_lock
-from flake8_mongo_threads.semantics.syntax import WITHS, dotted, keyword, last_name, path_key, walk
+from flake8_mongo_threads.semantics.syntax import WITHS, base_of, dotted, keyword, last_name, path_key, walk
 from flake8_mongo_threads.semantics.values import Class, Driver, External, ModuleRef
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class SlowListener:
         self.node = node
         self.text = text
         self.racy = racy
-        self.span = span or (module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node))
+        self.span = span or (module.source.name_span(node))
         self.steps = (*method.steps, *(steps or (module.step(node, text),)))
 
 
@@ -282,9 +282,7 @@ def _reads_item(inner: ast.AST, target: ast.AST) -> bool:
 
 def _shared(module: "Module", scope: Scope, target: ast.AST) -> bool:
     """Whether a place outlives the call: an attribute of ``self``, of a class or module, or a global."""
-    base = target
-    while isinstance(base, (ast.Attribute, ast.Subscript)):
-        base = base.value
+    base = base_of(target)
     if not isinstance(base, ast.Name):
         return False
     if base.id in scope.globals or base.id in scope.nonlocals:

@@ -71,7 +71,7 @@ def needless_locks(module: "Module") -> list[NeedlessLock]:
                 continue
             operation = _single(module, node) if len(node.items) == 1 else None
             if operation is None:
-                compound.setdefault(site.node, []).extend(o for o in module.facts(Operation) if _below(module, o.node, node))
+                compound.setdefault(site.node, []).extend(o for o in module.facts(Operation) if module.index.within(o.node, node))
             else:
                 single.append((site, node, operation))
     for call in module.index.calls:
@@ -138,7 +138,7 @@ def locks_across_processes(module: "Module") -> list[LockAcrossProcesses]:
         if context is None:
             continue
         for operation in module.facts(Operation):
-            if operation.write and _below(module, operation.node, node):
+            if operation.write and module.index.within(operation.node, node):
                 seen.add(site.node)
                 found.append(LockAcrossProcesses(module, site, operation, context.text, context.steps))
                 break
@@ -155,15 +155,6 @@ def _held(module: "Module") -> list[tuple[ast.AST, Scope, ast.expr]]:
             scope = module.index.scope_of_node[call].function
             found.append((scope.node, scope, call.func.value))
     return found
-
-
-def _below(module: "Module", node: ast.AST, root: ast.AST) -> bool:
-    current: ast.AST | None = node
-    while current is not None:
-        if current is root:
-            return True
-        current = module.index.parents.get(current)
-    return False
 
 
 PRODUCERS[NeedlessLock] = needless_locks

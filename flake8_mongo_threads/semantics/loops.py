@@ -28,6 +28,8 @@ MAX_STARTS = 40
 _MAIN_NAMES = ("main", "run", "cli", "start", "entry", "serve", "execute", "bootstrap")
 _MARKS = ("run(", "run_until_complete(", "async_to_sync(", "run_sync(")
 """What a text must contain to enter an event loop. ``nest_asyncio`` makes asyncio.run reuse the loop that there is."""
+_LIBRARIES = ("asyncio", "anyio", "trio", "asgiref")
+"""The libraries that enter an event loop: a program with an entry imports one of them somewhere."""
 _NEW_LOOP = frozenset(("asyncio.run", "anyio.run", "trio.run", "asgiref.sync.async_to_sync"))
 
 
@@ -64,7 +66,7 @@ class Entry:
             return False
         if not self.loop:
             return True
-        return self.loop != "current" and self.maker is not None and _below(self.module, self.maker, loop)
+        return self.loop != "current" and self.maker is not None and self.module.index.within(self.maker, loop)
 
     def other_than(self, entry: "Entry") -> bool:
         """Whether it certainly enters another loop than an earlier entry did."""
@@ -88,15 +90,6 @@ def _makes_loop(module: "Module", site: ast.Call) -> bool:
     return bool(names) and all(
         n.rpartition(".")[2] in ("new_event_loop", "Runner", "SelectorEventLoop", "ProactorEventLoop", "Loop") for n in names
     )
-
-
-def _below(module: "Module", node: ast.AST, root: ast.AST) -> bool:
-    current: ast.AST | None = node
-    while current is not None:
-        if current is root:
-            return True
-        current = module.index.parents.get(current)
-    return False
 
 
 # ---------------------------------------------------------------------- what a coroutine uses
@@ -203,7 +196,7 @@ class LoopCrossing:
 
 def loop_crossings(module: "Module") -> list[LoopCrossing]:
     """Every entry of this file that takes a client to a second event loop."""
-    if not module.project.mentions(*_MARKS):
+    if not (module.project.mentions(*_LIBRARIES) and module.project.mentions(*_MARKS)):
         return []
     found: dict[ast.AST, LoopCrossing] = {}
     own = entries(module)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.scopes import Index, Scope
+from flake8_mongo_threads.semantics.syntax import last_name
 from flake8_mongo_threads.semantics.values import Values
 from flake8_mongo_threads.source import Source
 
@@ -27,6 +28,7 @@ class Module:
     __slots__ = (
         "_builds",
         "_calls",
+        "_calls_to",
         "_contexts",
         "_facts",
         "_function_memo",
@@ -60,6 +62,7 @@ class Module:
         self._calls: CallGraph | None = None
         self._contexts: Contexts | None = None
         self._builds: list[Build] | None = None
+        self._calls_to: dict[frozenset[str], list[ast.Call]] = {}
         self._facts: dict[type, list[object]] = {}
         self._function_memo: dict[tuple[str, Scope], object] = {}
 
@@ -121,6 +124,13 @@ class Module:
             return self._function_memo[key]
         self._function_memo[key] = during
         found = self._function_memo[key] = compute()
+        return found
+
+    def calls_to(self, names: frozenset[str]) -> list[ast.Call]:
+        """The calls of this file whose callee ends in one of some names, in the order of the walk; looked for once."""
+        found = self._calls_to.get(names)
+        if found is None:
+            found = self._calls_to[names] = [call for call in self.index.calls if last_name(call.func) in names]
         return found
 
     def values(self, node: ast.AST | None, scope: Scope | None = None) -> Values:

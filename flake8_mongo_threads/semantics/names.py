@@ -22,7 +22,7 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS
 from flake8_mongo_threads.semantics.guards import IMPORT_ERRORS, NAME_ERRORS, guarded, tested_class
 from flake8_mongo_threads.semantics.inference import MAX_WORK
 from flake8_mongo_threads.semantics.scopes import Import, Scope
-from flake8_mongo_threads.semantics.syntax import last_name, literal_text, text_of
+from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, last_name, literal_text, text_of
 from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Instance, Method, Partial, Value, known
 
 if TYPE_CHECKING:
@@ -371,9 +371,7 @@ class _Scan:
 
     def _idle(self, node: ast.Attribute) -> bool:
         """Whether the receiver is certainly nothing of a driver, told by its first name alone."""
-        base: ast.AST = node.value
-        while isinstance(base, (ast.Attribute, ast.Call, ast.Subscript)):
-            base = base.func if isinstance(base, ast.Call) else base.value
+        base = base_of(node.value, CHAINS)
         if isinstance(base, ast.Name):
             return base.id in self._standard_modules()
         return isinstance(base, (ast.Constant, ast.JoinedStr))

@@ -424,17 +424,12 @@ def _formatted(node: ast.expr) -> tuple[str, ast.expr] | None:
 
 def _bound_text(module: "Module", name: ast.Name) -> ast.expr | None:
     """The expression that a name stands for, when one assignment of this file alone gives it."""
-    scope = module.index.scope(name)
-    while True:
-        bindings = scope.bindings.get(name.id)
-        if bindings:
-            if len(bindings) != 1 or bindings[0].how not in ("assign", "ann") or bindings[0].path:
-                return None
-            value = bindings[0].value
-            return value if isinstance(value, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.Call)) else None
-        if scope.parent is None:
-            return None
-        scope = scope.parent
+    scope = module.index.scope(name).binder(name.id)
+    bindings = scope.bindings[name.id] if scope is not None else []
+    if len(bindings) != 1 or bindings[0].how not in ("assign", "ann") or bindings[0].path:
+        return None
+    value = bindings[0].value
+    return value if isinstance(value, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.Call)) else None
 
 
 def _of_uri(module: "Module", query: str, parts: list[ast.expr]) -> list[Option]:

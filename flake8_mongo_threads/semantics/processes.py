@@ -11,7 +11,7 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation,
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import objects_of_workers
 from flake8_mongo_threads.semantics.spawns import Work
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, argument, constant, ends, keyword, last_name
+from flake8_mongo_threads.semantics.syntax import CHAINS, FUNCTIONS, argument, base_of, constant, ends, keyword, last_name
 from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Partial, Sequence, Site, Value
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class ForkedUse:
         self.text = text
         """What makes the code run in a child, for a message."""
         self.steps = steps
-        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.span: Span = module.source.name_span(node)
 
 
 def forked_uses(module: "Module") -> list[ForkedUse]:
@@ -279,9 +279,7 @@ def _hooks(module: "Module") -> list[tuple[Scope, str]]:
 
 def _imported_here(operation: Operation) -> bool:
     """Whether the receiver is imported by the function itself: then the child is the first to import it."""
-    node: ast.AST = operation.node
-    while isinstance(node, (ast.Call, ast.Attribute, ast.Subscript)):
-        node = node.func if isinstance(node, ast.Call) else node.value
+    node = base_of(operation.node, CHAINS)
     if not isinstance(node, ast.Name):
         return False
     return any(b.how == "import" for b in operation.scope.function.bindings.get(node.id, ()) if operation.scope.function.kind != "module")
@@ -402,8 +400,7 @@ def _rebound_in_child(module: "Module", operation: Operation) -> bool:
 
 
 def _assigned_by_function(module: "Module", node: ast.AST) -> bool:
-    while isinstance(node, (ast.Call, ast.Attribute, ast.Subscript)):
-        node = node.func if isinstance(node, ast.Call) else node.value
+    node = base_of(node, CHAINS)
     if not isinstance(node, ast.Name):
         return False
     for binding in module.index.module_scope.bindings.get(node.id, ()):
@@ -592,7 +589,7 @@ def _before(module: "Module", operation: Operation, start: ast.AST) -> Driver | 
     line = getattr(start, "lineno", 0)
     here = module.index.scope(start).function
     early = site.module is module and home is here and getattr(site.node, "lineno", 0) < line
-    around = site.module is module and home is not here and _encloses(home, here)
+    around = site.module is module and home.encloses(here)
     if home.kind not in ("module", "class") and not early and not around:
         return None
     if home.kind == "module" and site.module is module and here.kind == "module" and getattr(site.node, "lineno", 0) > line:
@@ -608,16 +605,6 @@ def _before(module: "Module", operation: Operation, start: ast.AST) -> Driver | 
         ]
         return client if used else None
     return client
-
-
-def _encloses(outer: Scope, inner: Scope) -> bool:
-    """Whether a function is defined inside another, whose variables it reads."""
-    current = inner.parent
-    while current is not None:
-        if current is outer:
-            return True
-        current = current.parent
-    return False
 
 
 def _same_client(operation: Operation, client: Driver) -> bool:

@@ -164,7 +164,7 @@ class Write:
         node = next(n for f, n in chain if f.module is module)
         if self.own and call.func is not call.node.func and isinstance(call.func, (ast.Attribute, ast.Name)):
             node = call.func
-        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.span: Span = module.source.name_span(node)
 
     def steps(self, text: str) -> tuple[Step, ...]:
         """The calls that lead to the write, and the write."""
@@ -236,6 +236,17 @@ def _reversed(module: "Module") -> dict[Scope, list[tuple[Scope, Edge]]]:
 
 def _elsewhere(module: "Module", scope: Scope, edge: Edge, names: frozenset[str]) -> Iterator[Write]:
     """The writes that a call of this file leads to in other modules."""
+    known: dict[Edge, list[Frame]] = module.remember("reached", module.index.module_scope, dict, {})
+    if edge not in known:
+        known[edge] = list(_reached(module, scope, edge))
+    for frame in known[edge]:
+        for name, owner, call, where in _performed(frame.module, frame.scope, names):
+            if where is frame.scope:
+                yield Write(module, name, _owner_in(frame, call, owner), call, frame)
+
+
+def _reached(module: "Module", scope: Scope, edge: Edge) -> Iterator[Frame]:
+    """The calls in other modules that a call of this file leads to, itself first."""
     assert isinstance(edge.node, ast.Call)
     start = enter(Frame(module, scope), invocation(module, edge.node), edge.target)
     pending = [start] if start is not None else []
@@ -243,9 +254,7 @@ def _elsewhere(module: "Module", scope: Scope, edge: Edge, names: frozenset[str]
         if not pending:
             return
         frame = pending.pop(0)
-        for name, owner, call, where in _performed(frame.module, frame.scope, names):
-            if where is frame.scope:
-                yield Write(module, name, _owner_in(frame, call, owner), call, frame)
+        yield frame
         if frame.depth < MAX_DEPTH:
             for inner in frame.module.calls.inside(frame.scope):
                 if isinstance(inner.node, ast.Call) and inner.how == "call" and inner.target.module is not module:
@@ -261,8 +270,8 @@ def _performed(module: "Module", only: Scope | None, names: frozenset[str]) -> l
         for o in (operations_in(module, only) if only is not None else module.facts(Operation))
         if o.name in names and o.call is not None and o.owner.family == "collection"
     ]
-    for call in module.index.calls:
-        if last_name(call.func) in _OFFLOADERS and (only is None or module.index.scope_of_node[call].function is only):
+    for call in module.calls_to(_OFFLOADERS):
+        if only is None or module.index.scope_of_node[call].function is only:
             inner = invocation(module, call)
             if inner.func is call.func or inner.node is not call:
                 continue

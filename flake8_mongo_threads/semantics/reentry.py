@@ -35,7 +35,7 @@ class Reentry:
         self.name = name
         self.owned = owned
         self.steps = steps
-        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.span: Span = module.source.name_span(node)
         # a coroutine that nobody awaits there is the same defect
         sort = "reentry" if owner.flavour == "sync" else "await" if isinstance(node, ast.Call) else "close"
         self.cause = f"{sort}@{self.span.line}:{self.span.col}"

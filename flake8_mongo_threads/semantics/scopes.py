@@ -101,6 +101,25 @@ class Scope:
             scope = scope.parent
         return scope
 
+    def binder(self, name: str) -> "Scope | None":
+        """The nearest scope, this one or one around it, that binds a name; None when none does.
+
+        Python's own look-up skips the bodies of classes around a function; callers for which that matters ask for the kind.
+        """
+        scope: Scope | None = self
+        while scope is not None and name not in scope.bindings:
+            scope = scope.parent
+        return scope
+
+    def encloses(self, inner: "Scope") -> bool:
+        """Whether another scope is defined inside this one, at any depth."""
+        current = inner.parent
+        while current is not None:
+            if current is self:
+                return True
+            current = current.parent
+        return False
+
     @property
     def params(self) -> list[ast.arg]:
         """The parameters in order: positional-only, normal, ``*args``, keyword-only, ``**kwargs``."""
@@ -235,6 +254,15 @@ class Index:
             found.append(up)
             up = self.parents.get(up)
         return found
+
+    def within(self, node: ast.AST, root: ast.AST) -> bool:
+        """Whether a node is another one, or stands somewhere below it."""
+        current: ast.AST | None = node
+        while current is not None:
+            if current is root:
+                return True
+            current = self.parents.get(current)
+        return False
 
     def block_path(self, node: ast.AST, root: ast.AST) -> list[tuple[ast.AST, str, int]]:
         """The blocks around a node from the innermost out to ``root``: owner, field, index of the statement in it."""

@@ -39,7 +39,7 @@ class Shared:
         """How it comes to be shared: ``reaches every thread started at line 12``."""
         self.steps = steps
         self.work = work
-        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.span: Span = module.source.name_span(node)
         self.cause = f"shared@{self.span.line}:{self.span.col}:{value.family}"
 
     def made(self, module: "Module") -> str:
@@ -221,9 +221,7 @@ def _identity(module: "Module", node: ast.AST) -> object:
         return path_key(node) or None
     if not isinstance(node, ast.Name) or node not in module.index.parents:
         return None
-    scope: Scope | None = module.index.scope(node)
-    while scope is not None and node.id not in scope.bindings:
-        scope = scope.parent
+    scope = module.index.scope(node).binder(node.id)
     if scope is None:
         return None
     if scope.function is module.index.scope(node).function:
@@ -313,9 +311,9 @@ def _joined_in_loop(module: "Module", work: Work) -> bool:
         return False
     for call in index.calls:
         waiting = call in index.awaited and last_name(call.func) in _WAITING and any(_mentions(a, {targets[0]}) for a in call.args)
-        if (waiting or _waits(call, targets[0])) and _inside(module, call, loop) and enclosing_loop(module, call) is loop:
+        if (waiting or _waits(call, targets[0])) and module.index.within(call, loop) and enclosing_loop(module, call) is loop:
             return True
-    return any(isinstance(n, ast.Name) and n.id == targets[0] and _inside(module, n, loop) for n in index.awaited)
+    return any(isinstance(n, ast.Name) and n.id == targets[0] and module.index.within(n, loop) for n in index.awaited)
 
 
 _WAITING = frozenset(("wait", "wait_for", "gather", "shield"))
@@ -329,15 +327,6 @@ def _waits(call: ast.Call, name: str) -> bool:
         and isinstance(func.value, ast.Name)
         and func.value.id == name
     )
-
-
-def _inside(module: "Module", node: ast.AST, root: ast.AST) -> bool:
-    current: ast.AST | None = node
-    while current is not None:
-        if current is root:
-            return True
-        current = module.index.parents.get(current)
-    return False
 
 
 def joined_between(module: "Module", work: Work, later: ast.AST) -> bool:
@@ -388,7 +377,7 @@ def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> a
         ):
             return loop
     for node, where in index.withs:
-        if where.function is scope and (node.end_lineno or 0, node.end_col_offset or 0) < end and _inside(module, work.call, node):
+        if where.function is scope and (node.end_lineno or 0, node.end_col_offset or 0) < end and module.index.within(work.call, node):
             for item in node.items:
                 if item.optional_vars is not None and pool_key and path_key(item.optional_vars) == pool_key:
                     return node

@@ -121,20 +121,11 @@ def enclosing_loop(module: "Module", node: ast.AST) -> ast.AST | None:
                 return up
         elif isinstance(up, COMPREHENSIONS):
             first = up.generators[0]
-            if child is not first or (_below(module, node, first) and not _below(module, node, first.iter)):
+            if child is not first or (module.index.within(node, first) and not module.index.within(node, first.iter)):
                 return up
         child = up
         up = parents.get(up)
     return None
-
-
-def _below(module: "Module", node: ast.AST, root: ast.AST) -> bool:
-    current: ast.AST | None = node
-    while current is not None:
-        if current is root:
-            return True
-        current = module.index.parents.get(current)
-    return False
 
 
 def leaves_loop(module: "Module", node: ast.AST, loop: ast.AST) -> bool:

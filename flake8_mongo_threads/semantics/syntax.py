@@ -3,26 +3,14 @@
 import ast
 from collections.abc import Iterator
 
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-ScopeNode = (
-    ast.Module
-    | ast.FunctionDef
-    | ast.AsyncFunctionDef
-    | ast.ClassDef
-    | ast.Lambda
-    | ast.ListComp
-    | ast.SetComp
-    | ast.DictComp
-    | ast.GeneratorExp
-)
-
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+CHAINS = (ast.Attribute, ast.Subscript, ast.Call)
+"""What a receiver can be made of."""
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
 WITHS = (ast.With, ast.AsyncWith)
 TRIES: tuple[type, ...] = (ast.Try, ast.TryStar) if hasattr(ast, "TryStar") else (ast.Try,)
 TERMINATORS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
-BLOCK_FIELDS = ("body", "orelse", "handlers", "finalbody", "cases")
 
 _LEAVES = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
 
@@ -142,6 +130,14 @@ def last_name(node: ast.AST) -> str:
     if isinstance(node, ast.Name):
         return node.id
     return ""
+
+
+def base_of(node: ast.AST, through: tuple[type, ...] = (ast.Attribute, ast.Subscript)) -> ast.AST:
+    """What a chain such as ``a.b[0].c`` starts at; ``through`` are the kinds of nodes that are taken off, of attributes, items,
+    calls and awaits."""
+    while isinstance(node, through):
+        node = node.func if isinstance(node, ast.Call) else node.value  # type: ignore[attr-defined]
+    return node
 
 
 def constant(node: ast.AST | None) -> object:

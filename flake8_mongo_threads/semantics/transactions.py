@@ -617,11 +617,8 @@ def _names(piece: Piece, call: ast.Call | None, function: Function) -> frozenset
     """What the session is called inside a function that a call of the piece runs."""
     found: set[str] = set()
     scope = function.scope
-    parent = scope.parent
-    while parent is not None:
-        if parent is piece.scope:
-            found.update(n for n in piece.names if n.partition(".")[0] not in scope.bindings)
-        parent = parent.parent
+    if piece.scope.encloses(scope):
+        found.update(n for n in piece.names if n.partition(".")[0] not in scope.bindings)
     if function.receiver is not None and scope.cls is not None and piece.scope.cls is not None:
         found.update(n for n in piece.names if n.startswith("self."))
     if call is not None and not has_star(call):
@@ -736,9 +733,7 @@ class Outside:
         self.piece = piece
         self.operation = operation
         direct = node is operation.node
-        self.span: Span = (
-            operation.span if direct else module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
-        )
+        self.span: Span = operation.span if direct else module.source.name_span(node)
         self.name = operation.name
         self.where = (
             ""
@@ -762,14 +757,10 @@ def _usable(piece: Piece, operation: Operation, name: str) -> bool:
     """Whether a name means the session of the transaction at an operation."""
     if "." in name or "[" in name:
         return piece.region.scope is piece.scope
-    current: Scope | None = operation.scope
-    while current is not None:
-        if name in current.bindings:
-            return (
-                len(piece.module.index.reaching(current, name, operation.node)) == 1 if current.function is piece.scope.function else True
-            )
-        current = current.parent
-    return False
+    owner = operation.scope.binder(name)
+    if owner is None:
+        return False
+    return owner.function is not piece.scope.function or len(piece.module.index.reaching(owner, name, operation.node)) == 1
 
 
 def outside(module: "Module") -> list[Outside]:
@@ -873,7 +864,7 @@ class LateBind:
     def __init__(self, module: "Module", piece: Piece, call: ast.Call, node: ast.AST) -> None:
         self.piece = piece
         self.call = call
-        self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else module.source.span(node)
+        self.span: Span = module.source.name_span(node)
         self.steps = (*piece.steps, piece.module.step(call, "leaving this block ends the session and aborts the transaction"))
 
 

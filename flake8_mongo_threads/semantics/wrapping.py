@@ -69,7 +69,7 @@ def _openings(decorator: Function, wrapped: Scope) -> Iterator[Opening]:
     index = home.index
     for load in index.name_loads.get(parameter, ()):
         where = index.scope(load).function
-        if not _within(where, outer) or any(parameter in s.bindings for s in _between(where, outer)):
+        if not (where is outer or outer.encloses(where)) or any(parameter in s.bindings for s in _between(where, outer)):
             continue
         parent = index.parents.get(load)
         if not isinstance(parent, ast.Call):
@@ -124,7 +124,7 @@ def _callback_of(home: "Module", scope: Scope) -> tuple[ast.Call, Scope] | None:
             continue
         target = argument(call, 0, "callback")
         around = home.index.scope(call).function
-        if target is not None and around is not scope and _within(scope, around):
+        if target is not None and around is not scope and around.encloses(scope):
             if any(isinstance(v, Function) and v.scope is scope for v in home.values(target)):
                 return (call, around)
     return None
@@ -151,15 +151,6 @@ def _given(home: "Module", call: ast.Call, wrapped: Scope, names: set[str], sess
     if any(k.arg is None for k in call.keywords) and any(a.arg == "session" for a in wrapped.params):
         return "session"  # put among the keywords before the call
     return ""
-
-
-def _within(scope: Scope, outer: Scope) -> bool:
-    current: Scope | None = scope
-    while current is not None:
-        if current is outer:
-            return True
-        current = current.parent
-    return False
 
 
 def _between(scope: Scope, outer: Scope) -> list[Scope]:
