@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from flake8_mongo_threads.driver import api, kinds, renames, wrappers
 from flake8_mongo_threads.driver.api import Status, Target
@@ -30,13 +31,18 @@ def minor(version: str) -> str:
 
 
 def installed(dist: str) -> Target:
-    """The target of the installed release; skips when it is not installed or newer than the model."""
+    """The target of the installed release; skips when it is not installed or newer than the model.
+
+    A driver release must not break the tests of a commit that was made before it.
+    """
     try:
-        version = minor(importlib.metadata.version(dist))
+        release = importlib.metadata.version(dist)
     except importlib.metadata.PackageNotFoundError:
         pytest.skip(f"{dist} is not installed")
-    if version not in api.minors(dist):
-        pytest.skip(f"{dist} {version} is not in the model")
+    version = minor(release)
+    modelled = dict(zip(api.minors(dist), api.versions(dist), strict=True))
+    if version not in modelled or Version(release) > Version(modelled[version]):
+        pytest.skip(f"{dist} {release} is newer than the model")
     bit = 1 << api.minors(dist).index(version)
     return Target(bit, NEWEST.motor) if dist == "pymongo" else Target(NEWEST.pymongo, bit)
 
