@@ -198,7 +198,7 @@ def annotated_class(node: ast.AST | None) -> str | None:
 
 
 def is_deprecated(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether every call warns, or the docstring starts by saying so.
+    """Whether every call warns, or a line of the docstring's prose starts by saying so.
 
     Only warnings at the top level of the body count: a nested one is about one argument.
     """
@@ -209,4 +209,5 @@ def is_deprecated(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
             if (dotted(call.func) or "").endswith("warn") and any("Deprecation" in (dotted(value) or "") for value in given):
                 return True
     documentation = ast.get_docstring(function, clean=False) or ""
-    return re.match(r"\s*(\*\*DEPRECATED\*\*|DEPRECATED)", documentation) is not None
+    prose = re.split(r"^\s*(?::param|\.\. |:Parameters)", documentation, maxsplit=1, flags=re.MULTILINE)[0]
+    return re.search(r"\A\s*DEPRECATED|^\s*\*\*DEPRECATED\*\*", prose, flags=re.MULTILINE) is not None
