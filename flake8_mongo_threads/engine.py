@@ -5,6 +5,7 @@ to the most specific; the order is by position.
 """
 
 import ast
+import gc
 import os
 
 from flake8_mongo_threads import __version__
@@ -72,6 +73,17 @@ def build(source: Source, tree: ast.Module, config: Config) -> Module:
 
 def analyse(source: Source, tree: ast.Module, config: Config) -> list[Finding]:
     """The findings of one file, sorted; opt-in rules only where the configuration asks for them. ``# noqa`` is not applied."""
+    # The analysis makes many small objects that live until it ends: looking for garbage among them is a fifth of its time.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _analyse(source, tree, config)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _analyse(source: Source, tree: ast.Module, config: Config) -> list[Finding]:
     try:
         module = build(source, tree, config)
     except (RecursionError, MemoryError) as error:

@@ -200,11 +200,13 @@ def distribution(path: str) -> str:
     return "motor" if path.partition(".")[0] == "motor" else "pymongo"
 
 
+@functools.cache
 def versions(dist: str) -> tuple[str, ...]:
     """The indexed releases, oldest first: the last patch of every minor release."""
     return tuple(_head()["versions"][dist])
 
 
+@functools.cache
 def minors(dist: str) -> tuple[str, ...]:
     """The indexed minor releases, oldest first (``4.9``)."""
     return tuple(".".join(version.split(".")[:2]) for version in versions(dist))
@@ -235,6 +237,7 @@ def newest_target() -> Target:
     return Target(newest("pymongo"), newest("motor"), f"newest release {minors('pymongo')[-1]}", f"newest release {minors('motor')[-1]}")
 
 
+@functools.cache
 def since(dist: str, minor: str) -> int:
     """The mask of a minor release and all after it; 0 when it is newer than the newest one."""
     wanted = _release_key(minor)

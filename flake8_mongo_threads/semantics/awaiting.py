@@ -396,6 +396,8 @@ class Unawaited:
 def missing_awaits(module: "Module") -> list[Unawaited]:
     """Every awaitable of the driver whose uses all leave it un-awaited."""
     found: list[Unawaited] = []
+    if not module.project.may_be_async:
+        return found
     callbacks = _sync_callbacks(module)
     for node, method in _awaitables(module):
         scope = module.index.scope(node)

@@ -5,7 +5,7 @@ import builtins
 from typing import TYPE_CHECKING, NamedTuple
 
 from flake8_mongo_threads.concurrency.names import PROPERTY_DECORATORS
-from flake8_mongo_threads.semantics.scopes import Binding, Scope
+from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import LAUNCHER_NAMES, Work, works_of
 from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, last_name
 from flake8_mongo_threads.semantics.values import Class, External, Function, Instance, Method, Partial, Value, Values
@@ -49,26 +49,19 @@ class CallGraph:
     def __init__(self, module: "Module") -> None:
         self.module = module
         self._of: dict[Scope, Calls] = {}
-        self._calls: dict[Scope, list[ast.Call]] = {}
-        self._withs: dict[Scope, list[ast.With | ast.AsyncWith]] = {}
         self._loads: dict[Scope, list[ast.Attribute]] | None = None
         self._all: Calls | None = None
         self._edges: dict[Scope, list[Edge]] = {}
         index = module.index
-        for call in index.calls:
-            self._calls.setdefault(index.scope_of_node[call].function, []).append(call)
-        for node, scope in index.withs:
-            self._withs.setdefault(scope.function, []).append(node)
-        self._bound = _bound_names(module)
+        self._calls = index.calls_in
+        self._withs = index.withs_in
+        self._bound = index.origins
         self._starred = any(what.name == "*" for what, _ in index.imports)
         self._launchers = LAUNCHER_NAMES | {
-            b.name for b in self._imports() if isinstance(b.node, ast.alias) and b.node.name in LAUNCHER_NAMES
+            what.alias.asname for what, _ in index.imports if what.alias.asname and what.alias.name in LAUNCHER_NAMES
         }
         self._launchers |= {s.path.rpartition(".")[2] for s in module.project.config.spawners}
         self._coroutine_calls: set[ast.AST] = set()
-
-    def _imports(self) -> list[Binding]:
-        return [b for scope in self.module.index.scopes for bindings in scope.bindings.values() for b in bindings if b.how == "import"]
 
     # ------------------------------------------------------------------ the whole module
 
@@ -276,24 +269,6 @@ _PLAIN_MODULES = frozenset(
     )
 )  # fmt: skip
 """Modules whose functions neither launch work nor give anything that matters, unless their name says so."""
-
-
-def _bound_names(module: "Module") -> dict[str, str]:
-    """Every name that the module binds anywhere, with the top-level module it is imported from (empty when it is not imported)."""
-    found: dict[str, str] = {}
-    for scope in module.index.scopes:
-        for name, bindings in scope.bindings.items():
-            root = ""
-            for binding in bindings:
-                if binding.how == "import" and isinstance(binding.node, ast.alias):
-                    statement = binding.value
-                    if isinstance(statement, ast.ImportFrom):
-                        root = (statement.module or "").partition(".")[0] if not statement.level else "."
-                    else:
-                        root = binding.node.name.partition(".")[0]
-            if root or name not in found:
-                found[name] = root
-    return found
 
 
 def _add(result: Calls, scope: Scope, node: ast.AST, function: Function, how: str) -> None:

@@ -339,18 +339,16 @@ def iterations(module: "Module", only: Scope | None = None) -> list[Operation]:
     """Iterations of cursors: ``for`` loops, comprehensions and consuming calls; of one function when it is given."""
     found: list[Operation] = []
     index = module.index
-    for loop, scope in index.loops:
-        if only is not None and scope.function is not only:
-            continue
+    for loop, scope in index.loops if only is None else ((node, only) for node in index.loops_in.get(only, ())):
         if isinstance(loop, ast.For):
             found.extend(_iteration(module, loop.iter, scope.function, "for"))
         elif isinstance(loop, COMPREHENSIONS):
             for generator in loop.generators:
                 if not generator.is_async:
                     found.extend(_iteration(module, generator.iter, scope.function, "comprehension"))
-    for call in module.calls_to(_CONSUMERS):
+    for call in module.calls_to(_CONSUMERS) if only is None else index.calls_in.get(only, ()):
         name = last_name(call.func)
-        if call.args and (only is None or index.scope_of_node[call].function is only) and _is_builtin(module, call.func, name):
+        if call.args and name in _CONSUMERS and _is_builtin(module, call.func, name):
             for arg in call.args[:3]:
                 target = arg.value if isinstance(arg, ast.Starred) else arg
                 found.extend(_iteration(module, target, index.scope_of_node[call].function, name))

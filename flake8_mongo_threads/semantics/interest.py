@@ -96,9 +96,9 @@ def outline(text: str, path: str) -> Outline:
     return found
 
 
-def interesting(path: str, roots: tuple[str, ...], depth: int = 0) -> frozenset[str]:
-    """Names of the functions and classes of a file that lead to the driver; kept for the run."""
-    known = modules.interesting.get(path)
+def interesting(path: str, roots: tuple[str, ...], uses: frozenset[str] = _USES, depth: int = 0) -> frozenset[str]:
+    """Names of the functions and classes of a file that lead to the driver, or to calls of some of its members; kept for the run."""
+    known = modules.interesting.get((path, uses))
     if known is not None:
         return known
     parsed = modules.read(path)
@@ -108,18 +108,17 @@ def interesting(path: str, roots: tuple[str, ...], depth: int = 0) -> frozenset[
     everything = frozenset(name for name, _ in shape.functions) | shape.classes
     if depth > MAX_DEPTH:
         return everything
-    modules.interesting[path] = everything  # an import cycle takes everything
-    found = _closure(shape, path, roots, depth, frozenset())
-    modules.interesting[path] = found
+    modules.interesting[path, uses] = everything  # an import cycle takes everything
+    found = modules.interesting[path, uses] = _closure(shape, path, roots, uses, depth)
     return found
 
 
-def _closure(shape: Outline, path: str, roots: tuple[str, ...], depth: int, extra: frozenset[str]) -> frozenset[str]:
-    names: set[str] = set(extra)
+def _closure(shape: Outline, path: str, roots: tuple[str, ...], uses: frozenset[str], depth: int) -> frozenset[str]:
+    names: set[str] = set()
     if shape.relevant:
-        names |= _USES
+        names |= uses
     for neighbour in modules.neighbour(path, roots).imports[:MAX_FILES]:
-        names |= interesting(neighbour, roots, depth + 1)
+        names |= interesting(neighbour, roots, uses, depth + 1)
     found: set[str] = set()
     changed = True
     while changed:

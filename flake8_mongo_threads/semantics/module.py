@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.scopes import Index, Scope
-from flake8_mongo_threads.semantics.syntax import last_name
 from flake8_mongo_threads.semantics.values import Values
 from flake8_mongo_threads.source import Source
 
@@ -28,7 +27,6 @@ class Module:
     __slots__ = (
         "_builds",
         "_calls",
-        "_calls_to",
         "_contexts",
         "_facts",
         "_function_memo",
@@ -62,7 +60,6 @@ class Module:
         self._calls: CallGraph | None = None
         self._contexts: Contexts | None = None
         self._builds: list[Build] | None = None
-        self._calls_to: dict[frozenset[str], list[ast.Call]] = {}
         self._facts: dict[type, list[object]] = {}
         self._function_memo: dict[tuple[str, Scope], object] = {}
 
@@ -127,11 +124,8 @@ class Module:
         return found
 
     def calls_to(self, names: frozenset[str]) -> list[ast.Call]:
-        """The calls of this file whose callee ends in one of some names, in the order of the walk; looked for once."""
-        found = self._calls_to.get(names)
-        if found is None:
-            found = self._calls_to[names] = [call for call in self.index.calls if last_name(call.func) in names]
-        return found
+        """The calls of this file whose callee ends in one of some names, in the order of the walk."""
+        return self.index.calls_to(names)
 
     def values(self, node: ast.AST | None, scope: Scope | None = None) -> Values:
         """What an expression of this module can be."""
@@ -161,7 +155,7 @@ class Project:
         self.inference: Inference = Inference(self)
         self.has_client_classes = False
         """Whether some class of the program inherits from a client class; known once ``interest`` is."""
-        self._texts: list[str] | None = None
+        self._texts: list[modules.ParsedFile] | None = None
         self._interest: frozenset[str] | None = None
         self._property_names: frozenset[str] | None = None
 
@@ -183,15 +177,22 @@ class Project:
             from flake8_mongo_threads.semantics.interest import MAX_FILES
 
             root = self.order[0]
-            found = [root.source.text]
+            found = [modules.ParsedFile(root.location, root.source.text)]
             for path in modules.related(root.location, root.roots, root.source.text, MAX_FILES):
                 parsed = modules.read(path)
                 if parsed is not None:
-                    found.append(parsed.text)
+                    found.append(parsed)
             self._texts = found
-        return any(word in text for word in words for text in self._texts) or any(
-            word in module.source.text for module in self.order[1:] for word in words
-        )
+        if any(parsed.has(word) for word in words for parsed in self._texts):
+            return True
+        return any(word in module.source.text for module in self.order[1:] for word in words)
+
+    @property
+    def may_be_async(self) -> bool:
+        """Whether any file of the program names something that gives objects of an asynchronous driver."""
+        if any(factory.flavour != "sync" for factory in self.config.factories):
+            return True
+        return self.mentions("Async", "otor", "eanie", "odmantic")
 
     @property
     def property_names(self) -> frozenset[str]:

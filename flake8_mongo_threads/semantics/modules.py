@@ -44,7 +44,7 @@ _files: dict[str, tuple[tuple[int, int], "ParsedFile | None"]] = {}
 class ParsedFile:
     """A file that was read: its text and, once asked for, its index."""
 
-    __slots__ = ("_failed", "_index", "_source", "imports", "path", "text")
+    __slots__ = ("_failed", "_index", "_source", "_words", "imports", "path", "text")
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
@@ -53,6 +53,14 @@ class ParsedFile:
         self.imports: Imports | None = None
         self._failed = False
         self._index: Index | None = None
+        self._words: dict[str, bool] = {}
+
+    def has(self, word: str) -> bool:
+        """Whether the text contains a word; looked for once."""
+        found = self._words.get(word)
+        if found is None:
+            found = self._words[word] = word in self.text
+        return found
 
     @property
     def source(self) -> Source:
@@ -289,8 +297,8 @@ class Neighbour(NamedTuple):
 
 
 _neighbours: dict[str, Neighbour] = {}
-interesting: dict[str, frozenset[str]] = {}
-"""Names in a file that lead to the driver, for the run (filled by ``semantics.interest``)."""
+interesting: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
+"""Names in a file that lead to calls of some members of the driver, for the run (filled by ``semantics.interest``)."""
 
 
 def neighbour(path: str, roots: tuple[str, ...]) -> Neighbour:

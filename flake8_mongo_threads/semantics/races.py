@@ -33,6 +33,7 @@ from flake8_mongo_threads.semantics.provenance import (
     statements_of,
     trace,
 )
+from flake8_mongo_threads.semantics.interest import interesting
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import is_lock, under_lock
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, LOOPS, TRIES, WITHS, constant, dotted, ends, last_name, walk
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 _UPDATES = frozenset(("update_one", "update_many", "find_one_and_update", "update", "find_and_modify"))
 _REPLACES = frozenset(("replace_one", "find_one_and_replace", "save", "update"))
 _INSERTS = frozenset(("insert_one", "insert"))
+_WRITES = _UPDATES | _REPLACES | _INSERTS
 _OFFLOADERS = frozenset(("to_thread", "run_in_threadpool", "run_sync", "run_in_executor", "submit", "partial"))
 _VERSIONS = ("version", "rev", "etag", "updated", "modified", "timestamp", "seq", "lock", "token")
 _EXCLUSIVE = ("lock", "synchroniz", "mutex", "transaction", "atomic", "exclusive", "serializ")
@@ -248,6 +250,8 @@ def _elsewhere(module: "Module", scope: Scope, edge: Edge, names: frozenset[str]
 def _reached(module: "Module", scope: Scope, edge: Edge) -> Iterator[Frame]:
     """The calls in other modules that a call of this file leads to, itself first."""
     assert isinstance(edge.node, ast.Call)
+    if not _may_write(edge.target):
+        return
     start = enter(Frame(module, scope), invocation(module, edge.node), edge.target)
     pending = [start] if start is not None else []
     for _ in range(MAX_CALLERS):
@@ -257,10 +261,15 @@ def _reached(module: "Module", scope: Scope, edge: Edge) -> Iterator[Frame]:
         yield frame
         if frame.depth < MAX_DEPTH:
             for inner in frame.module.calls.inside(frame.scope):
-                if isinstance(inner.node, ast.Call) and inner.how == "call" and inner.target.module is not module:
+                if isinstance(inner.node, ast.Call) and inner.how == "call" and inner.target.module is not module and _may_write(inner.target):
                     deeper = enter(frame, invocation(frame.module, inner.node), inner.target)
                     if deeper is not None:
                         pending.append(deeper)
+
+
+def _may_write(function: Function) -> bool:
+    """Whether a function can lead to a write, told by the names in its text."""
+    return function.scope.name in interesting(function.module.location, function.module.roots, _WRITES)
 
 
 def _performed(module: "Module", only: Scope | None, names: frozenset[str]) -> list[tuple[str, Driver, Invocation, Scope]]:

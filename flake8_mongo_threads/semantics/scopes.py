@@ -8,7 +8,7 @@ import ast
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from flake8_mongo_threads.semantics.syntax import CHILD_FIELDS, COMPREHENSIONS, LOOPS, TRIES, WITHS, ends
+from flake8_mongo_threads.semantics.syntax import CHILD_FIELDS, COMPREHENSIONS, LOOPS, TRIES, WITHS, ends, last_name
 
 
 class Binding:
@@ -59,7 +59,7 @@ class Import(NamedTuple):
 class Scope:
     """A module, class, function, lambda or comprehension."""
 
-    __slots__ = ("bindings", "calls", "cls", "globals", "index", "kind", "name", "node", "nonlocals", "parent", "returns", "yields")
+    __slots__ = ("bindings", "calls", "cls", "function", "globals", "index", "kind", "name", "node", "nonlocals", "parent", "returns", "yields")
 
     def __init__(self, kind: str, node: ast.AST, parent: "Scope | None", name: str, index: "Index") -> None:
         self.kind = kind
@@ -74,6 +74,8 @@ class Scope:
         self.globals: set[str] = set()
         self.nonlocals: set[str] = set()
         self.cls: Scope | None = None
+        self.function: Scope = parent.function if kind == "comprehension" and parent is not None else self
+        """The function, class or module whose code this is: a comprehension belongs to the one around it."""
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.qualname}>"
@@ -92,14 +94,6 @@ class Scope:
             parts.append(scope.name)
             scope = scope.parent
         return ".".join(reversed(parts))
-
-    @property
-    def function(self) -> "Scope":
-        """The function, class or module whose code this is: a comprehension belongs to the one around it."""
-        scope = self
-        while scope.kind == "comprehension" and scope.parent is not None:
-            scope = scope.parent
-        return scope
 
     def binder(self, name: str) -> "Scope | None":
         """The nearest scope, this one or one around it, that binds a name; None when none does.
@@ -158,6 +152,12 @@ class Index:
     __slots__ = (
         "attribute_loads",
         "attribute_stores",
+        "_calls_by_name",
+        "_calls_in",
+        "_loops_in",
+        "_named_calls",
+        "_origins",
+        "_withs_in",
         "awaited",
         "bodies",
         "calls",
@@ -211,7 +211,76 @@ class Index:
         self.handlers: list[tuple[ast.ExceptHandler, Scope]] = []
         self.tests: list[tuple[ast.expr, Scope]] = []
         self.module_scope = Scope("module", tree, None, "", self)
+        self._calls_by_name: dict[str, list[tuple[int, ast.Call]]] | None = None
+        self._named_calls: dict[frozenset[str], list[ast.Call]] = {}
+        self._calls_in: dict[Scope, list[ast.Call]] | None = None
+        self._withs_in: dict[Scope, list[ast.With | ast.AsyncWith]] | None = None
+        self._loops_in: dict[Scope, list[ast.AST]] | None = None
+        self._origins: dict[str, str] | None = None
         _walk(self)
+
+    # ---------------------------------------------------------------- tables made on first use, kept for every file that is linted
+
+    def calls_to(self, names: frozenset[str]) -> list[ast.Call]:
+        """The calls whose callee ends in one of some names, in the order of the walk."""
+        found = self._named_calls.get(names)
+        if found is None:
+            table = self._calls_by_name
+            if table is None:
+                table = self._calls_by_name = {}
+                for position, call in enumerate(self.calls):
+                    table.setdefault(last_name(call.func), []).append((position, call))
+            hits = [pair for name in names.intersection(table) for pair in table[name]]
+            hits.sort(key=lambda pair: pair[0])
+            found = self._named_calls[names] = [call for _, call in hits]
+        return found
+
+    @property
+    def calls_in(self) -> dict[Scope, list[ast.Call]]:
+        """The calls of each function's own code, comprehensions included."""
+        if self._calls_in is None:
+            self._calls_in = {}
+            for call in self.calls:
+                self._calls_in.setdefault(self.scope_of_node[call].function, []).append(call)
+        return self._calls_in
+
+    @property
+    def withs_in(self) -> dict[Scope, list[ast.With | ast.AsyncWith]]:
+        """The ``with`` statements of each function's own code."""
+        if self._withs_in is None:
+            self._withs_in = {}
+            for node, scope in self.withs:
+                self._withs_in.setdefault(scope.function, []).append(node)
+        return self._withs_in
+
+    @property
+    def loops_in(self) -> dict[Scope, list[ast.AST]]:
+        """The loops and comprehensions of each function's own code."""
+        if self._loops_in is None:
+            self._loops_in = {}
+            for node, scope in self.loops:
+                self._loops_in.setdefault(scope.function, []).append(node)
+        return self._loops_in
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Every name that the file binds anywhere, with the top-level module that it is imported from: ``.`` for a relative import,
+        empty when it is not imported."""
+        if self._origins is None:
+            self._origins = {}
+            for scope in self.scopes:
+                for name, bindings in scope.bindings.items():
+                    root = ""
+                    for binding in bindings:
+                        if binding.how == "import" and isinstance(binding.node, ast.alias):
+                            statement = binding.value
+                            if isinstance(statement, ast.ImportFrom):
+                                root = (statement.module or "").partition(".")[0] if not statement.level else "."
+                            else:
+                                root = binding.node.name.partition(".")[0]
+                    if root or name not in self._origins:
+                        self._origins[name] = root
+        return self._origins
 
     # ---------------------------------------------------------------- questions about places
 
@@ -442,6 +511,7 @@ def _walk(index: Index) -> None:
                         name_loads[name] = [node]  # type: ignore[list-item]
                     else:
                         found.append(node)  # type: ignore[arg-type]
+                    scope_of_node[node] = scope
                 continue
             if kind is Constant or node is None:  # ``{**other}`` has a key that is None
                 continue
@@ -453,6 +523,7 @@ def _walk(index: Index) -> None:
                         attribute_loads[name] = [node]  # type: ignore[list-item]
                     else:
                         same.append(node)  # type: ignore[arg-type]
+                    scope_of_node[node] = scope
                 value = node.value  # type: ignore[attr-defined]
                 parents[value] = node
                 stack.append(value)
