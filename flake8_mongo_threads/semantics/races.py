@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation, operations_in
+from flake8_mongo_threads.semantics.interest import interesting
 from flake8_mongo_threads.semantics.provenance import (
     COUNTS,
     Frame,
@@ -33,7 +34,6 @@ from flake8_mongo_threads.semantics.provenance import (
     statements_of,
     trace,
 )
-from flake8_mongo_threads.semantics.interest import interesting
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import is_lock, under_lock
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, LOOPS, TRIES, WITHS, constant, dotted, ends, last_name, walk

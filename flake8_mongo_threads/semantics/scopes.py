@@ -150,14 +150,14 @@ class Index:
     """Everything the one walk collects from a file."""
 
     __slots__ = (
-        "attribute_loads",
-        "attribute_stores",
         "_calls_by_name",
         "_calls_in",
         "_loops_in",
         "_named_calls",
         "_origins",
         "_withs_in",
+        "attribute_loads",
+        "attribute_stores",
         "awaited",
         "bodies",
         "calls",
