@@ -4,6 +4,8 @@ One file's trouble (missing, undecodable, not Python) is that file's report; the
 """
 
 import ast
+import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -29,9 +31,14 @@ class Reading(NamedTuple):
 
 
 def read(path: str) -> bytes:
-    """The bytes of a file, or of standard input for ``-``. Raises OSError."""
+    """The bytes of a file, or of standard input for ``-``. Raises OSError, also for what is no file: a pipe would be waited for.
+
+    What the system names itself (``/dev/stdin``, a shell's ``<(command)``) is read whatever it is.
+    """
     if path == STDIN:
         return sys.stdin.buffer.read()
+    if not path.startswith(("/dev/fd/", "/dev/stdin", "/proc/self/fd/")) and not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError("not a regular file")
     with open(path, "rb") as handle:
         return handle.read()
 
@@ -97,12 +104,22 @@ def check_text(path: str, text: str, selection: Selection, reading: Reading = Re
 
 def _check_document(path: str, text: str, selection: Selection, reading: Reading) -> FileReport:
     try:
+        if not reading.unparsable and documents.kind_of(path) != documents.NOTEBOOK and not _may_matter(path, text, selection):
+            return FileReport(path)
         return _check_page(read_document(path, text), selection, reading)
     except NotebookError as error:
         return FileReport(path, problem=Problem(0, 0, str(error)))
     except Exception as error:
         # What is wrong with the reading of one page must not end the run.
         return FileReport(path, problem=Problem(0, 0, " ".join(f"internal error: {type(error).__name__}: {error}".split())))
+
+
+def _may_matter(path: str, text: str, selection: Selection) -> bool:
+    """Whether a page names a driver, or imports a module of the project that does: the others need not be taken apart."""
+    from flake8_mongo_threads import engine
+    from flake8_mongo_threads.semantics.modules import mentions_driver
+
+    return mentions_driver(text) or engine.gate([text], path, selection.config)
 
 
 def _check_page(page: "Page | Notebook", selection: Selection, reading: Reading) -> FileReport:
@@ -142,7 +159,8 @@ def document_findings(page: "Page | Notebook", selection: Selection) -> Iterator
         for program in page.programs:
             lines = page.shown(program)
             kept, silenced = _of_program(page.path, program.tree, program.lines, selection)
-            yield [page.mapped(finding, program) for finding in kept], silenced, lines
+            # What was filled in for reading (an import that the page leaves out) is not the page's.
+            yield [page.mapped(finding, program) for finding in kept if program.holds(finding.span.line)], silenced, lines
         return
     for cells in page.programs:
         lines = page.shown(cells)

@@ -55,9 +55,11 @@ def page(rule: Rule) -> str:
     parts = [f"# {rule.code}: {rule.name}", sentence(rule.summary), _status(rule), "## Why", rule.why.strip()]
     for number, example in enumerate(rule.examples, 1):
         parts.extend(_example(example, number, len(rule.examples)))
+    if rule.silent:
+        parts += ["## When it stays silent", "\n".join(f"- {sentence(each)}" for each in rule.silent)]
     if rule.known_limits:
         parts += ["## Known limits", "\n".join(f"- {sentence(limit)}" for limit in rule.known_limits)]
-    parts += ["## Silencing it", _silencing(rule)]
+    parts += ["## Fix", _FIX[rule.fix][1], "## Silencing it", _silencing(rule)]
     if rule.references:
         parts += ["## References", "\n".join(f"- {reference}" for reference in rule.references)]
     return "\n\n".join(parts) + "\n"
@@ -73,7 +75,7 @@ def sentence(text: str) -> str:
 
 def _status(rule: Rule) -> str:
     on = "on by default" if rule.default else f"opt-in: switch it on with `extend-select = {rule.code}` in flake8's configuration"
-    return f"*Since {rule.since}; {on}.* {_FIX[rule.fix][1]}"
+    return f"*Since {rule.since}; {on}.*"
 
 
 def _example(example: Example, number: int, count: int) -> list[str]:

@@ -109,10 +109,18 @@ class InsertStatement(NamedTuple):
     target: Anchor
     text: str
     after: bool = False
+    leads: bool = False
+    """Whether the comments above the target speak of the new statement: it goes below them."""
 
 
 class DeleteStatement(NamedTuple):
     """Delete a statement; a block that becomes empty gets ``pass``."""
+
+    anchor: Anchor
+
+
+class Unwrap(NamedTuple):
+    """Take a ``with`` away, or the ``finally`` of a ``try``: the body takes the statement's place (a ``try`` with handlers stays one)."""
 
     anchor: Anchor
 
@@ -145,6 +153,36 @@ class RenameImport(NamedTuple):
     keep_local: bool = True
 
 
+class MovedName(NamedTuple):
+    """A name of an import statement that is taken from another place: ``name`` of ``from x import name``, or the module of
+    ``import module``. An empty ``new_module`` takes it away; of a module several names may take the place."""
+
+    name: str
+    new_module: str = ""
+    new_name: str = ""
+    keep_alias: bool = True
+    """Whether ``as alias`` stays; of ``import module as alias`` it never does."""
+
+
+class ReplaceImport(NamedTuple):
+    """Take names of an ``Import`` or ``ImportFrom`` from other places instead, where the statement stands.
+
+    What is left of the statement stays; else the first new import takes its place, with its parentheses and comments. The others
+    follow it, one for each module.
+    """
+
+    anchor: Anchor
+    moves: tuple[MovedName, ...]
+
+
+class WhileToAsyncFor(NamedTuple):
+    """``while …: x = …; body`` becomes ``async for x in <iterable>: body``. Anchors the ``While``, whose first statement assigns to one
+    target, and the expression to iterate, which stands anywhere in it."""
+
+    anchor: Anchor
+    iterable: Anchor
+
+
 Edit = (
     ReplaceExpr
     | RenameName
@@ -158,7 +196,10 @@ Edit = (
     | MoveStatement
     | InsertStatement
     | DeleteStatement
+    | Unwrap
     | WrapStatementsInTry
     | MakeAsync
     | RenameImport
+    | ReplaceImport
+    | WhileToAsyncFor
 )

@@ -19,11 +19,8 @@ from flake8_mongo_threads.source import Source
 INTERNAL_ERROR = "MDB000"
 _DEFAULT = Config()
 
-_TELLING = ("_one(", "_many(", "_one_and_", ".count_documents(", ".bulk_write(")
-"""Ends of calls that few other libraries have: a file with one may get its objects from the modules that use it."""
-
 _STORES = ("request.app", "current_app", "app.state", "request.state", "flask.g", "import g", ", g", "self.bot", "self.application")
-_FRAMEWORKS = ("fastapi", "starlette", "flask", "aiohttp", "sanic", "quart", "tornado", "discord", "litestar")
+_FRAMEWORKS = frozenset(("fastapi", "starlette", "flask", "aiohttp", "sanic", "quart", "tornado", "discord", "litestar"))
 
 
 def gate(lines: list[str], filename: str, config: Config = _DEFAULT) -> bool:
@@ -33,22 +30,25 @@ def gate(lines: list[str], filename: str, config: Config = _DEFAULT) -> bool:
     """
     modules.freshen()
     text = "".join(lines)
-    if modules.mentions_driver(text) or any(name in text for name in _TELLING) or any(factory.name in text for factory in config.factories):
-        return True
-    stores = any(f in text for f in _FRAMEWORKS) and any(store in text for store in _STORES)
-    if not stores and "import" not in text:
-        return False
     location = os.path.abspath(filename)
-    roots = modules.roots_of(location, config.src)
-    if modules.leads_to_driver(location, roots.paths, text):
+    parsed = modules.of_text(location, text)
+    if parsed.driver or modules.calls_like_driver(text) or any(factory.name in text for factory in config.factories):
         return True
-    return stores and _near_driver(os.path.dirname(location))
+    stores = not parsed.packages.isdisjoint(_FRAMEWORKS) and any(store in text for store in _STORES)
+    if not stores and not parsed.imports:
+        return False
+    roots = modules.roots_of(location, config.src)
+    if modules.leads_to_driver(parsed, roots.paths):
+        return True
+    return stores and _near_driver(os.path.dirname(location), roots.paths)
 
 
-def _near_driver(folder: str) -> bool:
-    """Whether a module in a file's folder, or the two above, names a driver: it may fill the application's stores."""
+def _near_driver(folder: str, roots: tuple[str, ...]) -> bool:
+    """Whether a module in a file's folder, or the two above in the project, names a driver: it may fill the application's stores."""
     looked = 0
     for _ in range(3):
+        if not modules.inside(folder, roots):
+            return False
         try:
             names = sorted(n for n in os.listdir(folder) if n.endswith(".py"))
         except OSError:
@@ -58,7 +58,7 @@ def _near_driver(folder: str) -> bool:
             if looked > 60:
                 return False
             parsed = modules.read(os.path.join(folder, name))
-            if parsed is not None and modules.mentions_driver(parsed.text):
+            if parsed is not None and parsed.driver:
                 return True
         if any(os.path.exists(os.path.join(folder, mark)) for mark in ("pyproject.toml", "setup.py", ".git", "requirements.txt")):
             return False

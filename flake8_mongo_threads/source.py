@@ -119,7 +119,17 @@ class Source:
     @classmethod
     def from_text(cls, path: str, text: str, real_path: str | None = None) -> "Source":
         """Make a Source of a whole text."""
-        return cls(path, split_lines(text), real_path)
+        made = cls(path, split_lines(text), real_path)
+        if not text.startswith("\ufeff"):
+            made._text = text
+        return made
+
+    def shown_as(self, path: str) -> "Source":
+        """The same text under another name."""
+        same = Source(path, self.lines, self._real_path or self.path)
+        same._text = self.text
+        same._ascii = self._ascii
+        return same
 
     @property
     def location(self) -> str:
@@ -136,7 +146,7 @@ class Source:
     def char_col(self, line: int, byte_col: int) -> int:
         """Turn a UTF-8 byte column of a 1-based line, as ``ast`` has it, into a character column."""
         if self._ascii is None:
-            self._ascii = all(map(str.isascii, self.lines))
+            self._ascii = self.text.isascii()
         if self._ascii or byte_col == 0 or line > len(self.lines):
             return byte_col
         text = self.lines[line - 1]

@@ -12,10 +12,13 @@ Result = tuple[str, int] | None
 MODULE_LEVEL = {
     "MDB103/aws_lambda.py": "the platform calls a function of the module by its name",
     "MDB103/cloud_functions.py": "the platform calls a function of the module by its name",
+    "MDB103/grpc_servicer.py": "the platform calls a function of the module by its name",
+    "MDB103/sqs_lambda.py": "the platform calls a function of the module by its name",
     "MDB103/lambda_helper.py": "the platform calls a function of the module by its name",
     "MDB105/helpers.py": "the client of a module serves the whole process, the variable of a function one call",
     "MDB202/kept_on_service.py": "a global of the module is shared by all handlers, a variable of a function is not",
     "MDB201/stored_session.py": "a global of the module is shared by all handlers, a variable of a function is not",
+    "MDB301/module_level_cursor_iterated_by_handlers.py": "a global of the module is shared by all handlers, a variable of a function is not",
     "MDB402/annotated_client.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
     "MDB402/forks.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
     "MDB402/server_hooks.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
@@ -26,6 +29,11 @@ MODULE_LEVEL = {
     "MDB402/ok_connect_false.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
     "MDB402/ok_spawn.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
     "MDB402/ok_start_method.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
+    "MDB402/ok_spawn_again.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
+    "MDB402/celery_module_db.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
+    "MDB402/collection_of_a_method.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
+    "MDB402/pool_in_main_guard.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
+    "MDB402/process_pool_global.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
     "MDB402/os_fork.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
 }
 """Fixtures that mean something else when they are the body of a function, and why."""

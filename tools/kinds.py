@@ -1,12 +1,19 @@
 """List every call whose method name is a driver operation, with the kind the model gives its receiver, or why it is unknown.
 
-    python tools/kinds.py PATH…                 recall by shape of the receiver, unknown sites ranked by the failing step
-    python tools/kinds.py --sites PATH…         every site as path:line:col, kind or failing step
-    python tools/kinds.py --labels FILE ROOT    precision and recall against hand-made labels (a tab-separated file:
-                                                path below ROOT, line, method name, kind or "-" when it is no driver object)
+    python tools/kinds.py PATH…                        recall by shape of the receiver, unknown sites ranked by the failing step
+    python tools/kinds.py --sites PATH…                every site as path:line:col, kind or failing step
+    python tools/kinds.py --ranked --projects DIR      unknown sites of every checkout in DIR, ranked by cause
+    python tools/kinds.py --labels FILE --projects DIR recall and precision against labels made by hand, overall and by shape
+    python tools/kinds.py --sample 300 --seed 4 --projects DIR OWNER/NAME…
+                                                       sites to be labelled: the same number from every project, half of them with
+                                                       names that hardly any other library has, the rest spread over the names
 
-Only names that are all but unique to MongoDB count for recall: ``find_one`` does, ``find`` or ``update`` do not. Nothing
-of the code that is read is imported or run.
+A checkout of ``owner/name`` is the folder ``owner/name``, ``owner+name`` or ``name`` of DIR. Labels are tab-separated:
+project, version, path, line, column of the method's name (from 1), method, kind (``sync collection``, or ``none`` when the
+receiver is no object of the driver's). A site whose line has changed is counted as gone, not as wrong.
+
+Only names that are all but unique to MongoDB count for recall without labels: ``find_one`` does, ``find`` or ``update`` do
+not. Nothing of the code that is read is imported or run.
 """
 
 import argparse
@@ -14,7 +21,9 @@ import ast
 import collections
 import csv
 import pathlib
+import random
 import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -98,50 +107,165 @@ def report(found: list[Site]) -> None:
         print(f"{count:6}  {why}")
 
 
-def judge(labels: str, root: str) -> int:
-    """Print precision and recall against labels; exit code 1 when a label's site is gone."""
-    rows = []
-    with open(labels, encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.reader(stream, delimiter="\t") if row and not row[0].startswith("#")]
-    by_file: dict[str, list[list[str]]] = {}
-    for row in rows:
-        by_file.setdefault(row[0], []).append(row)
-    right = wrong = unknown = missing = silent = 0
-    names = frozenset(row[2] for row in rows)
-    for path, wanted in sorted(by_file.items()):
-        found = {(s.line, s.method): s for s in sites(pathlib.Path(root, path), names)}
-        for _, line, method, kind, *_ in wanted:
-            site = found.get((int(line), method))
+class Label(NamedTuple):
+    """One site with its true kind, from the reading of the code."""
+
+    project: str
+    version: str
+    path: str
+    line: int
+    col: int
+    method: str
+    kind: str
+
+
+def labels_of(file: str) -> list[Label]:
+    """The labels of a file; raises ValueError with the row when one is not of the documented form."""
+    found = []
+    with open(file, encoding="utf-8", newline="") as stream:
+        for row in csv.reader(stream, delimiter="\t"):
+            if row and not row[0].startswith("#"):
+                if len(row) != len(Label._fields) or not (row[3].isdigit() and row[4].isdigit()):
+                    raise ValueError(f"{file}: not a label: {row}")
+                found.append(Label(row[0], row[1], row[2], int(row[3]), int(row[4]), row[5], row[6]))
+    return found
+
+
+def checkout(projects: pathlib.Path, name: str) -> pathlib.Path:
+    """The folder of a project among the checkouts."""
+    for candidate in (name, name.replace("/", "+"), name.rpartition("/")[2]):
+        if projects.joinpath(candidate).is_dir():
+            return projects / candidate
+    return projects / name
+
+
+def judge(file: str, projects: pathlib.Path) -> int:
+    """Print recall and precision against labels, overall and by shape of the receiver; exit code 1 when a label's site is gone."""
+    labels = labels_of(file)
+    names = frozenset(label.method for label in labels)
+    by_file: dict[tuple[str, str], list[Label]] = {}
+    for label in labels:
+        by_file.setdefault((label.project, label.path), []).append(label)
+    right: collections.Counter[str] = collections.Counter()
+    unknown: collections.Counter[str] = collections.Counter()
+    wrong: collections.Counter[str] = collections.Counter()
+    false: collections.Counter[str] = collections.Counter()
+    silent = gone = 0
+    for (project, path), wanted in sorted(by_file.items()):
+        found = {(s.line, s.col, s.method): s for s in sites(checkout(projects, project) / path, names)}
+        for label in wanted:
+            place = f"{project}: {label.path}:{label.line}:{label.col} {label.method}"
+            site = found.get((label.line, label.col, label.method))
             if site is None:
-                missing += 1
-                print(f"no such site: {path}:{line} {method}")
-            elif kind == "-":
-                wrong += site.kind not in ("", "-")
-                silent += site.kind in ("", "-")
-            elif site.kind == kind:
-                right += 1
-            elif site.kind in ("", "-"):
-                unknown += 1
-                print(f"unknown: {path}:{line} {method} should be {kind} ({site.why})")
+                gone += 1
+                print(f"gone     {place}")
+                continue
+            given = "none" if site.kind in ("", "-") else site.kind
+            if given == label.kind:
+                if given == "none":
+                    silent += 1
+                else:
+                    right[site.shape] += 1
+            elif given == "none":
+                unknown[site.shape] += 1
+                print(f"unknown  {place} should be {label.kind} ({site.why or 'taken for something else'})")
+            elif label.kind == "none":
+                false[site.shape] += 1
+                print(f"false    {place} is no driver object, not a {given}")
             else:
-                wrong += 1
-                print(f"wrong: {path}:{line} {method} is {kind}, not {site.kind}")
-    print(f"labels {len(rows)}, right {right}, unknown {unknown}, wrong {wrong}, rightly silent {silent}, gone {missing}")
-    print(f"recall {right / max(right + unknown + wrong, 1):.1%}  precision {right / max(right + wrong, 1):.1%}")
-    return 1 if missing else 0
+                wrong[site.shape] += 1
+                print(f"wrong    {place} is a {label.kind}, not a {given}")
+    print(f"\n{'shape':12} {'objects':>8} {'right':>6} {'unknown':>8} {'wrong':>6} {'false':>6} {'recall':>8} {'precision':>10}")
+    shapes = sorted(right | unknown | wrong | false, key=lambda s: -(right[s] + unknown[s] + wrong[s]))
+    for shape_name in (*shapes, "all"):
+        r, u, w, f = (sum(c.values()) if shape_name == "all" else c[shape_name] for c in (right, unknown, wrong, false))
+        recall, precision = r / max(r + u + w, 1), r / max(r + w + f, 1)
+        print(f"{shape_name:12} {r + u + w:8} {r:6} {u:8} {w:6} {f:6} {recall:8.1%} {precision:10.1%}")
+    print(f"{len(labels)} labels; rightly silent on {silent} sites that are no driver object's; gone {gone}")
+    return 1 if gone else 0
+
+
+def folders(projects: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
+    """The checkouts of a folder, with their names."""
+    for folder in sorted(projects.iterdir()):
+        if folder.is_dir() and not folder.name.startswith("."):
+            yield folder.name.replace("+", "/"), folder
+
+
+def ranked(projects: pathlib.Path, names: frozenset[str]) -> None:
+    """Print the sites of every checkout, how many are known, and the causes of the unknown ones, most frequent first."""
+    for name, folder in folders(projects):
+        found = collect([str(folder)], names)
+        if found:
+            causes = collections.Counter(site.why for site in found if not site.kind)
+            known = sum(1 for site in found if site.kind)
+            print(f"{name}: {len(found)} sites, {known} known, {len(found) - known} unknown", flush=True)
+            for why, count in causes.most_common(5):
+                print(f"{count:6}  {why}")
+
+
+def sample(projects: pathlib.Path, names: list[str], size: int, seed: int) -> None:
+    """Print sites to be labelled, chosen by a seed: the columns of a label without version and kind."""
+    generator = random.Random(seed)
+    pools: dict[str, list[list[Site]]] = {}
+    for name in names:
+        folder = checkout(projects, name)
+        found = [s._replace(path=str(pathlib.Path(s.path).relative_to(folder))) for s in collect([str(folder)], kinds.OPERATION_NAMES)]
+        telling = sorted(s for s in found if s.method in UNIQUE)
+        common = sorted(s for s in found if s.method not in UNIQUE)
+        pools[name] = [generator.sample(telling, len(telling)), _spread(generator, generator.sample(common, len(common)))]
+    chosen: list[tuple[str, Site]] = []
+    turn = 0
+    while len(chosen) < size and any(any(pool) for pool in pools.values()):
+        for name, pool in pools.items():
+            source = pool[turn % 2] or pool[1 - turn % 2]
+            if source and len(chosen) < size:
+                chosen.append((name, source.pop()))
+        turn += 1
+    for name, site in sorted(chosen):
+        print(name, site.path, site.line, site.col, site.method, sep="\t")
+
+
+def _spread(generator: random.Random, found: list[Site]) -> list[Site]:
+    """Sites in an order in which every method name comes once before any comes twice; to be taken from the end."""
+    by_name: dict[str, list[Site]] = {}
+    for site in found:
+        by_name.setdefault(site.method, []).append(site)
+    order: list[Site] = []
+    while by_name:
+        turn = sorted(by_name)
+        generator.shuffle(turn)
+        order.extend(by_name[name].pop() for name in turn)
+        by_name = {name: group for name, group in by_name.items() if group}
+    return order[::-1]
 
 
 def main() -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("paths", nargs="+")
+    parser.add_argument("paths", nargs="*", help="files and folders, or with --sample the names of projects")
     parser.add_argument("--sites", action="store_true", help="print every site")
     parser.add_argument("--all-names", action="store_true", help="every name of a driver operation, also common words")
-    parser.add_argument("--labels", help="hand-made labels to compare with")
+    parser.add_argument("--projects", type=pathlib.Path, metavar="DIR", help="a folder of checkouts")
+    parser.add_argument("--labels", metavar="FILE", help="labels made by hand, to compare with")
+    parser.add_argument("--ranked", action="store_true", help="unknown sites of every checkout, ranked by cause")
+    parser.add_argument("--sample", type=int, metavar="N", help="choose N sites to be labelled")
+    parser.add_argument("--seed", type=int, default=4, help="of the sample")
     arguments = parser.parse_args()
-    if arguments.labels:
-        return judge(arguments.labels, arguments.paths[0])
-    found = collect(arguments.paths, kinds.OPERATION_NAMES if arguments.all_names else UNIQUE)
+    names = kinds.OPERATION_NAMES if arguments.all_names else UNIQUE
+    if arguments.labels or arguments.ranked or arguments.sample:
+        if arguments.projects is None or not arguments.projects.is_dir():
+            parser.error("--projects: a folder of checkouts is needed")
+        if arguments.labels:
+            return judge(arguments.labels, arguments.projects)
+        if arguments.ranked:
+            ranked(arguments.projects, names)
+        else:
+            sample(arguments.projects, arguments.paths, arguments.sample, arguments.seed)
+        return 0
+    if not arguments.paths:
+        parser.error("nothing to look at")
+    found = collect(arguments.paths, names)
     if arguments.sites:
         for site in found:
             print(f"{site.path}:{site.line}:{site.col}: {site.method} [{site.shape}] {site.kind or 'unknown: ' + site.why}")

@@ -33,81 +33,110 @@ METHODS: dict[str, tuple[tuple[str, ...], Handler]] = {}
 """Base class path → (names of the methods called for every request, how they run)."""
 
 
-def _decorators(bases: tuple[str, ...], names: tuple[str, ...], handler: Handler, bare: bool = False) -> None:
+def _decorators(bases: tuple[str, ...], names: tuple[str, ...], handler: Handler) -> None:
+    """Rows for decorators that are called: ``@app.get("/")``."""
     for base in bases:
         for name in names:
             DECORATORS[f"{base}.{name}()"] = handler
-            if bare:
-                DECORATORS[f"{base}.{name}"] = handler
 
 
-_FASTAPI = ("fastapi.FastAPI()", "fastapi.APIRouter()", "starlette.applications.Starlette()", "starlette.routing.Router()", "fastapi_utils.inferring_router.InferringRouter()", "ninja.NinjaAPI()", "ninja.Router()")  # fmt: skip
+def _bare(bases: tuple[str, ...], names: tuple[str, ...], handler: Handler) -> None:
+    """Rows for decorators that are not called: ``@app.before_request``."""
+    for base in bases:
+        for name in names:
+            DECORATORS[f"{base}.{name}"] = handler
+
+
+_VERBS = ("get", "post", "put", "patch", "delete")
 _ROUTE = Handler(REQUEST, "route handler")
-_decorators(_FASTAPI, (*_HTTP, "api_route", "route", "websocket", "websocket_route", "middleware", "exception_handler"), _ROUTE)
-_decorators(_FASTAPI, ("on_event",), Handler(ONCE, "start-up or shutdown hook", "loop"))
+_HOOK = Handler(REQUEST, "request hook")
+_START = Handler(ONCE, "start-up or shutdown hook", "loop")
 
-_FLASK = ("flask.Flask()", "flask.Blueprint()", "flask_openapi3.OpenAPI()", "flask_openapi3.APIBlueprint()", "apiflask.APIFlask()", "apiflask.APIBlueprint()", "flask_smorest.Blueprint()")  # fmt: skip
-_decorators(_FLASK, (*_HTTP, "route", "errorhandler", "app_errorhandler"), _ROUTE)
-_decorators(
-    _FLASK,
-    ("before_request", "after_request", "teardown_request", "teardown_appcontext", "context_processor", "app_context_processor", "before_app_request", "after_app_request", "teardown_app_request", "url_value_preprocessor"),
-    Handler(REQUEST, "request hook"),
-    bare=True,
-)  # fmt: skip
-_decorators(_FLASK, ("before_first_request",), Handler(ONCE, "start-up hook"), bare=True)
+_FASTAPI = ("fastapi.FastAPI()", "fastapi.APIRouter()", "fastapi_utils.inferring_router.InferringRouter()")
+_STARLETTE = ("starlette.applications.Starlette()", "starlette.routing.Router()")
+_NINJA = ("ninja.NinjaAPI()", "ninja.Router()")
+_decorators(_FASTAPI, (*_HTTP, "api_route", "websocket"), _ROUTE)
+_decorators((*_FASTAPI, *_STARLETTE), ("route", "websocket_route"), _ROUTE)
+_decorators((_FASTAPI[0], _STARLETTE[0]), ("middleware", "exception_handler"), _ROUTE)
+_decorators((*_FASTAPI, *_STARLETTE), ("on_event",), _START)
+_decorators(_NINJA, (*_VERBS, "api_operation"), _ROUTE)
+_decorators(_NINJA[:1], ("exception_handler",), _ROUTE)
+REGISTRARS["starlette.routing.Route"] = (1, "endpoint", _ROUTE)
+REGISTRARS["starlette.routing.WebSocketRoute"] = (1, "endpoint", _ROUTE)
+for _base in (*_FASTAPI, *_STARLETTE):
+    REGISTRARS[f"{_base}.add_route"] = (1, "route", _ROUTE)
+    REGISTRARS[f"{_base}.add_websocket_route"] = (1, "route", _ROUTE)
+    REGISTRARS[f"{_base}.add_event_handler"] = (1, "func", _START)
+for _base in _FASTAPI:
+    REGISTRARS[f"{_base}.add_api_route"] = (1, "endpoint", _ROUTE)
+    REGISTRARS[f"{_base}.add_api_websocket_route"] = (1, "endpoint", _ROUTE)
+for _base in (_FASTAPI[0], _STARLETTE[0]):
+    REGISTRARS[f"{_base}.add_exception_handler"] = (1, "handler", _ROUTE)
+
+_FLASK_APPS = ("flask.Flask()", "flask_openapi3.OpenAPI()", "apiflask.APIFlask()")
+_FLASK_BLUEPRINTS = ("flask.Blueprint()", "flask_openapi3.APIBlueprint()", "apiflask.APIBlueprint()", "flask_smorest.Blueprint()")
+_FLASK = (*_FLASK_APPS, *_FLASK_BLUEPRINTS)
 _QUART = ("quart.Quart()", "quart.Blueprint()")
-_decorators(_QUART, (*_HTTP, "route", "websocket", "errorhandler"), _ROUTE)
-_decorators(
-    _QUART,
-    ("before_request", "after_request", "teardown_request", "teardown_appcontext", "before_websocket"),
-    Handler(REQUEST, "request hook"),
-    bare=True,
+_decorators((*_FLASK, *_QUART), (*_VERBS, "route", "errorhandler"), _ROUTE)
+_decorators((*_FLASK_BLUEPRINTS, _QUART[1]), ("app_errorhandler",), _ROUTE)
+_decorators(_QUART, ("websocket",), _ROUTE)
+_bare((*_FLASK, *_QUART), ("before_request", "after_request", "teardown_request", "context_processor", "url_value_preprocessor"), _HOOK)
+_bare((*_FLASK_APPS, _QUART[0]), ("teardown_appcontext",), _HOOK)
+_bare(
+    (*_FLASK_BLUEPRINTS, _QUART[1]),
+    ("before_app_request", "after_app_request", "teardown_app_request", "app_context_processor", "app_url_value_preprocessor"),
+    _HOOK,
 )
-_decorators(_QUART, ("before_serving", "after_serving", "while_serving"), Handler(ONCE, "start-up or shutdown hook", "loop"), bare=True)
+_bare(_QUART, ("before_websocket", "after_websocket", "teardown_websocket"), _HOOK)
+_bare(_FLASK_APPS, ("before_first_request",), _START)
+_bare(_FLASK_BLUEPRINTS, ("before_app_first_request",), _START)
+_bare(_QUART[:1], ("before_serving", "after_serving", "while_serving"), _START)
+_bare(_QUART[1:], ("before_app_serving", "after_app_serving", "while_app_serving"), _START)
+for _base in (*_FLASK, *_QUART):
+    REGISTRARS[f"{_base}.add_url_rule"] = (2, "view_func", _ROUTE)
+    for _name in ("before_request", "after_request", "teardown_request"):
+        REGISTRARS[f"{_base}.{_name}"] = (0, "f", _HOOK)
+for _base in (*_FLASK_APPS, _QUART[0]):
+    REGISTRARS[f"{_base}.teardown_appcontext"] = (0, "f", _HOOK)
 
 _LOOP_ROUTE = Handler(REQUEST, "route handler", "loop")
-_decorators(("aiohttp.web.RouteTableDef()",), (*_HTTP, "view", "route"), _LOOP_ROUTE)
+_AIOHTTP_VERBS = (*_VERBS, "head", "options", "view")
+_decorators(("aiohttp.web.RouteTableDef()",), (*_AIOHTTP_VERBS, "route"), _LOOP_ROUTE)
 DECORATORS["aiohttp.web.middleware"] = Handler(REQUEST, "middleware", "loop")
-for _name in (*_HTTP, "view"):
+for _name in _AIOHTTP_VERBS:
     REGISTRARS[f"aiohttp.web.{_name}"] = (1, "handler", _LOOP_ROUTE)
     REGISTRARS[f"aiohttp.web.Application().router.add_{_name}"] = (1, "handler", _LOOP_ROUTE)
 REGISTRARS["aiohttp.web.route"] = (2, "handler", _LOOP_ROUTE)
 REGISTRARS["aiohttp.web.Application().router.add_route"] = (2, "handler", _LOOP_ROUTE)
-for _signal in ("on_startup", "on_shutdown", "on_cleanup", "cleanup_ctx"):
-    REGISTRARS[f"aiohttp.web.Application().{_signal}.append"] = (0, "", Handler(ONCE, "start-up or shutdown hook", "loop"))
+for _name in ("on_startup", "on_shutdown", "on_cleanup", "cleanup_ctx"):
+    REGISTRARS[f"aiohttp.web.Application().{_name}.append"] = (0, "", _START)
 
 _SANIC = ("sanic.Sanic()", "sanic.Blueprint()")
-_decorators(_SANIC, (*_HTTP, "route", "websocket"), _LOOP_ROUTE)
-_decorators(_SANIC, ("middleware", "on_request", "on_response", "exception"), Handler(REQUEST, "middleware", "loop"), bare=True)
-_decorators(_SANIC, ("listener", "before_server_start", "after_server_start", "before_server_stop", "after_server_stop", "main_process_start"), Handler(ONCE, "start-up or shutdown hook", "loop"), bare=True)  # fmt: skip
+_SANIC_HOOKS = ("before_server_start", "after_server_start", "before_server_stop", "after_server_stop", "main_process_start")
+_MIDDLEWARE = Handler(REQUEST, "middleware", "loop")
+_decorators(_SANIC, (*_VERBS, "head", "options", "route", "websocket"), _LOOP_ROUTE)
+_decorators(_SANIC, ("middleware", "on_request", "on_response", "exception"), _MIDDLEWARE)
+_bare(_SANIC, ("middleware", "on_request", "on_response"), _MIDDLEWARE)
+_decorators(_SANIC, ("listener",), _START)
+_bare(_SANIC, _SANIC_HOOKS, _START)
 for _base in _SANIC:
     REGISTRARS[f"{_base}.add_route"] = (0, "handler", _LOOP_ROUTE)
-    REGISTRARS[f"{_base}.register_listener"] = (0, "listener", Handler(ONCE, "start-up or shutdown hook", "loop"))
+    REGISTRARS[f"{_base}.add_websocket_route"] = (0, "handler", _LOOP_ROUTE)
+    REGISTRARS[f"{_base}.register_listener"] = (0, "listener", _START)
+    REGISTRARS[f"{_base}.register_middleware"] = (0, "middleware", _MIDDLEWARE)
 
-for _name in (*_HTTP, "route", "websocket"):
-    DECORATORS[f"litestar.{_name}()"] = _LOOP_ROUTE
-    DECORATORS[f"starlite.{_name}()"] = _LOOP_ROUTE
-    DECORATORS[f"bottle.{_name}()"] = _ROUTE
-    DECORATORS[f"bottle.Bottle().{_name}()"] = _ROUTE
-    DECORATORS[f"robyn.Robyn().{_name}()"] = _ROUTE
-DECORATORS["litestar.handlers.get()"] = _LOOP_ROUTE
+_decorators(("litestar", "starlite"), (*_VERBS, "head", "route", "websocket"), _LOOP_ROUTE)
+_decorators(("bottle", "bottle.Bottle()"), (*_VERBS, "route"), _ROUTE)
+_decorators(("bottle", "bottle.Bottle()"), ("error", "hook"), _HOOK)
+_decorators(("robyn.Robyn()",), (*_VERBS, "head", "options", "before_request", "after_request"), _ROUTE)
 DECORATORS["pyramid.view.view_config()"] = _ROUTE
+REGISTRARS["pyramid.config.Configurator().add_view"] = (0, "view", _ROUTE)
 DECORATORS["cherrypy.expose"] = _ROUTE
-for _name in ("route", "post", "get", "put", "delete", "hook"):
-    DECORATORS[f"hug.{_name}()"] = _ROUTE
-REGISTRARS["starlette.routing.Route"] = (1, "endpoint", _ROUTE)
-REGISTRARS["starlette.routing.WebSocketRoute"] = (1, "endpoint", _ROUTE)
-for _base in _FASTAPI:
-    REGISTRARS[f"{_base}.add_api_route"] = (1, "endpoint", _ROUTE)
-    REGISTRARS[f"{_base}.add_route"] = (1, "route", _ROUTE)
-    REGISTRARS[f"{_base}.add_event_handler"] = (1, "func", Handler(ONCE, "start-up or shutdown hook", "loop"))
-for _base in (*_FLASK, *_QUART):
-    REGISTRARS[f"{_base}.add_url_rule"] = (2, "view_func", _ROUTE)
-    for _hook in ("before_request", "after_request", "teardown_request", "teardown_appcontext"):
-        REGISTRARS[f"{_base}.{_hook}"] = (0, "f", Handler(REQUEST, "request hook"))
-for _name in ("path", "re_path", "url"):
-    for _module in ("django.urls", "django.conf.urls", "django.urls.conf"):
+_decorators(("hug",), (*_VERBS, "call"), _ROUTE)
+for _module in ("django.urls", "django.urls.conf"):
+    for _name in ("path", "re_path"):
         REGISTRARS[f"{_module}.{_name}"] = (1, "view", Handler(REQUEST, "view"))
+REGISTRARS["django.conf.urls.url"] = (1, "view", Handler(REQUEST, "view"))
 
 _HTTP_METHODS = (*_HTTP, "dispatch", "dispatch_request")
 for _base in (
@@ -174,12 +203,10 @@ METHODS["watchdog.events.FileSystemEventHandler"] = (
     Handler(MESSAGE, "event handler"),
 )
 
-_TASK = Handler(JOB, "task")
 for _path in (
     "celery.Celery().task",
     "celery.shared_task",
     "celery.current_app.task",
-    "celery.app.task.Task",
     "flask_celery.Celery().task",
 ):
     DECORATORS[_path] = DECORATORS[_path + "()"] = Handler(JOB, "Celery task")
@@ -188,19 +215,19 @@ for _path in ("celery.Celery().Task", "celery.current_app.Task"):
 METHODS["celery.Task"] = (("run", "__call__"), Handler(JOB, "Celery task"))
 for _path in ("dramatiq.actor",):
     DECORATORS[_path] = DECORATORS[_path + "()"] = Handler(JOB, "Dramatiq actor")
-for _base in (
-    "huey.Huey()",
-    "huey.RedisHuey()",
-    "huey.SqliteHuey()",
-    "huey.MemoryHuey()",
-    "huey.PriorityRedisHuey()",
-    "huey.contrib.djhuey",
+_HUEY = Handler(JOB, "Huey task")
+_decorators(
+    ("huey.Huey()", "huey.RedisHuey()", "huey.SqliteHuey()", "huey.MemoryHuey()", "huey.PriorityRedisHuey()", "huey.contrib.djhuey"),
+    ("task", "periodic_task"),
+    _HUEY,
+)
+_decorators(("huey.contrib.djhuey",), ("db_task", "db_periodic_task"), _HUEY)
+for _path in (
+    "apscheduler.schedulers.background.BackgroundScheduler()",
+    "apscheduler.schedulers.blocking.BlockingScheduler()",
+    "apscheduler.schedulers.asyncio.AsyncIOScheduler()",
 ):
-    for _name in ("task", "periodic_task", "db_task", "db_periodic_task"):
-        DECORATORS[f"{_base}.{_name}()"] = Handler(JOB, "Huey task")
-for _scheduler in ("BackgroundScheduler", "BlockingScheduler", "AsyncIOScheduler"):
-    for _module in ("background", "blocking", "asyncio"):
-        DECORATORS[f"apscheduler.schedulers.{_module}.{_scheduler}().scheduled_job()"] = Handler(JOB, "scheduled job")
+    DECORATORS[_path + ".scheduled_job()"] = Handler(JOB, "scheduled job")
 DECORATORS["flask_apscheduler.APScheduler().task()"] = Handler(JOB, "scheduled job")
 for _base in ("taskiq.InMemoryBroker()", "taskiq_redis.ListQueueBroker()", "taskiq_aio_pika.AioPikaBroker()", "taskiq_nats.NatsBroker()"):
     DECORATORS[f"{_base}.task"] = DECORATORS[f"{_base}.task()"] = Handler(JOB, "taskiq task", "threads")
@@ -215,61 +242,46 @@ for _base in (
     _decorators((_base,), ("subscriber",), Handler(MESSAGE, "message handler", "threads"))
 
 _BOT = Handler(MESSAGE, "bot handler", "loop")
-_DISCORD = (
-    "discord.ext.commands.Bot()",
-    "discord.ext.commands.AutoShardedBot()",
-    "discord.Client()",
-    "discord.Bot()",
-    "discord.app_commands.CommandTree()",
-)
-_decorators(
-    _DISCORD,
-    ("event", "command", "hybrid_command", "slash_command", "listen", "group", "before_invoke", "user_command", "message_command"),
-    _BOT,
-    bare=True,
-)
-for _path in (
-    "discord.ext.commands.command", "discord.ext.commands.group", "discord.ext.commands.hybrid_command", "discord.ext.commands.slash_command", "discord.app_commands.command",
-    "discord.ext.commands.Cog.listener", "discord.ext.tasks.loop", "discord.slash_command", "discord.command", "discord.ext.commands.hybrid_group",
-):  # fmt: skip
-    DECORATORS[_path] = DECORATORS[_path + "()"] = _BOT
-for _name in (
-    "CommandHandler",
-    "CallbackQueryHandler",
-    "InlineQueryHandler",
-    "MessageHandler",
-    "ConversationHandler",
-    "ChatMemberHandler",
-    "PollHandler",
+_DISCORD = ("discord.ext.commands.Bot()", "discord.ext.commands.AutoShardedBot()", "discord.Bot()")
+_bare((*_DISCORD, "discord.Client()"), ("event",), _BOT)
+_bare(_DISCORD, ("before_invoke", "after_invoke"), _BOT)
+_decorators(_DISCORD, ("command", "hybrid_command", "slash_command", "listen", "group", "user_command", "message_command"), _BOT)
+_decorators(("discord.app_commands.CommandTree()",), ("command", "context_menu"), _BOT)
+_decorators(("discord.ext.commands",), ("command", "group", "hybrid_command", "hybrid_group", "slash_command"), _BOT)
+_decorators(("discord.app_commands",), ("command", "context_menu"), _BOT)
+_decorators(("discord",), ("slash_command", "user_command", "message_command", "command"), _BOT)
+DECORATORS["discord.ext.commands.Cog.listener()"] = _BOT
+DECORATORS["discord.ext.tasks.loop()"] = _BOT
+for _name, _position in (
+    ("CommandHandler", 1),
+    ("MessageHandler", 1),
+    ("CallbackQueryHandler", 0),
+    ("InlineQueryHandler", 0),
+    ("ChatMemberHandler", 0),
+    ("PollHandler", 0),
 ):
-    _position = 0 if _name in ("CallbackQueryHandler", "InlineQueryHandler", "ChatMemberHandler", "PollHandler") else 1
-    for _module in ("telegram.ext", "telegram.ext.commandhandler", "pyrogram.handlers"):
-        REGISTRARS[f"{_module}.{_name}"] = (_position, "callback", Handler(MESSAGE, "bot handler", "loop"))
-for _base in ("aiogram.Dispatcher()", "aiogram.Router()"):
-    _decorators(
-        (_base,),
-        (
-            "message",
-            "callback_query",
-            "message_handler",
-            "callback_query_handler",
-            "inline_query",
-            "edited_message",
-            "my_chat_member",
-            "chat_member",
-        ),
-        _BOT,
-    )
-for _base in ("pyrogram.Client()", "pyrogram.Client", "telethon.TelegramClient()"):
-    _decorators((_base,), ("on_message", "on_callback_query", "on_inline_query", "on", "on_edited_message", "on_chat_member_updated"), _BOT)
+    REGISTRARS[f"telegram.ext.{_name}"] = (_position, "callback", _BOT)
+for _name in ("MessageHandler", "CallbackQueryHandler", "InlineQueryHandler", "ChatMemberUpdatedHandler", "PollHandler"):
+    REGISTRARS[f"pyrogram.handlers.{_name}"] = (0, "callback", _BOT)
+_AIOGRAM = ("message", "callback_query", "inline_query", "edited_message", "my_chat_member", "chat_member")
+_decorators(("aiogram.Dispatcher()", "aiogram.Router()"), _AIOGRAM, _BOT)
+_decorators(("aiogram.Dispatcher()",), ("message_handler", "callback_query_handler", "inline_handler"), _BOT)
+_decorators(
+    ("pyrogram.Client()", "pyrogram.Client"),
+    ("on_message", "on_callback_query", "on_inline_query", "on_edited_message", "on_chat_member_updated"),
+    _BOT,
+)
+_decorators(("telethon.TelegramClient()",), ("on",), _BOT)
 for _base in ("telebot.TeleBot()", "telebot.async_telebot.AsyncTeleBot()"):
     _decorators((_base,), ("message_handler", "callback_query_handler", "inline_handler"), Handler(MESSAGE, "bot handler"))
 for _base in ("slack_bolt.App()", "slack_bolt.async_app.AsyncApp()"):
     _decorators((_base,), ("event", "command", "message", "action", "shortcut", "view"), Handler(MESSAGE, "bot handler"))
-for _base in ("flask_socketio.SocketIO()", "socketio.Server()", "socketio.AsyncServer()"):
-    _decorators((_base,), ("on", "event"), Handler(MESSAGE, "socket handler"), bare=True)
-for _base in ("mcp.server.fastmcp.FastMCP()", "fastmcp.FastMCP()", "mcp.server.FastMCP()"):
-    _decorators((_base,), ("tool", "resource", "prompt"), Handler(REQUEST, "tool handler"), bare=True)
+_SOCKETS = ("flask_socketio.SocketIO()", "socketio.Server()", "socketio.AsyncServer()")
+_decorators(_SOCKETS, ("on", "event"), Handler(MESSAGE, "socket handler"))
+_bare(_SOCKETS, ("event",), Handler(MESSAGE, "socket handler"))
+_TOOL = Handler(REQUEST, "tool handler")
+_decorators(("mcp.server.fastmcp.FastMCP()", "fastmcp.FastMCP()"), ("tool", "resource", "prompt"), _TOOL)
+_bare(("fastmcp.FastMCP()",), ("tool", "prompt"), _TOOL)
 
 DECORATORS["functions_framework.http"] = Handler(REQUEST, "cloud function")
 DECORATORS["functions_framework.cloud_event"] = Handler(REQUEST, "cloud function")

@@ -7,10 +7,8 @@ ALIASES: dict[str, str] = {
     "multiprocessing.process.Process": "multiprocessing.Process",
     "multiprocessing.context.Process": "multiprocessing.Process",
     "multiprocessing.process.BaseProcess": "multiprocessing.Process",
-    "multiprocessing.get_context().Process": "multiprocessing.Process",
     "multiprocessing.context.SpawnContext().Process": "multiprocessing.Process",
     "multiprocessing.pool.Pool": "multiprocessing.Pool",
-    "multiprocessing.get_context().Pool": "multiprocessing.Pool",
     "multiprocessing.dummy.Process": "threading.Thread",
     "multiprocessing.dummy.Pool": "multiprocessing.pool.ThreadPool",
     "multiprocessing.dummy.DummyProcess": "threading.Thread",
@@ -35,18 +33,17 @@ ALIASES: dict[str, str] = {
     "uvloop.new_event_loop()": "asyncio.AbstractEventLoop()",
     "uvloop.Loop()": "asyncio.AbstractEventLoop()",
     "asyncio.taskgroups.TaskGroup()": "asyncio.TaskGroup()",
-    "asyncio.tasks.Task()": "asyncio.Task()",
+    "asyncio.tasks.Task()": "asyncio.Future()",
+    "asyncio.Task()": "asyncio.Future()",
     "asyncio.tasks.gather": "asyncio.gather",
     "asyncio.tasks.create_task": "asyncio.create_task",
     "asyncio.tasks.wait_for": "asyncio.wait_for",
     "asyncio.tasks.ensure_future": "asyncio.ensure_future",
-    "asyncio.async": "asyncio.ensure_future",
     "asyncio.runners.run": "asyncio.run",
     "asyncio.threads.to_thread": "asyncio.to_thread",
     "uvloop.run": "asyncio.run",
     "asyncio.runners.Runner": "asyncio.Runner",
     "anyio.abc.TaskGroup": "anyio.create_task_group",
-    "anyio.abc.TaskGroup()": "anyio.create_task_group()",
     "trio.Nursery()": "trio.open_nursery()",
     "starlette.concurrency.run_in_threadpool": "fastapi.concurrency.run_in_threadpool",
     "fastapi.applications.FastAPI": "fastapi.FastAPI",
@@ -62,15 +59,12 @@ ALIASES: dict[str, str] = {
     "fastapi.background.BackgroundTasks": "fastapi.BackgroundTasks",
     "starlette.background.BackgroundTasks": "fastapi.BackgroundTasks",
     "starlette.background.BackgroundTask": "fastapi.BackgroundTask",
-    "starlette.middleware.base.BaseHTTPMiddleware": "starlette.middleware.base.BaseHTTPMiddleware",
     "fastapi.middleware.base.BaseHTTPMiddleware": "starlette.middleware.base.BaseHTTPMiddleware",
     "flask.app.Flask": "flask.Flask",
     "flask.blueprints.Blueprint": "flask.Blueprint",
     "flask.globals.g": "flask.g",
     "flask.globals.current_app": "flask.current_app",
-    "flask.views.View": "flask.views.View",
     "quart.app.Quart": "quart.Quart",
-    "aiohttp.web.Application()": "aiohttp.web.Application()",
     "aiohttp.web_app.Application": "aiohttp.web.Application",
     "aiohttp.web_request.Request": "aiohttp.web.Request",
     "aiohttp.web_routedef.RouteTableDef": "aiohttp.web.RouteTableDef",
@@ -84,7 +78,6 @@ ALIASES: dict[str, str] = {
     "celery.app.task.Task": "celery.Task",
     "django.views.generic.base.View": "django.views.View",
     "django.views.generic.View": "django.views.View",
-    "functools.lru_cache()": "functools.lru_cache()",
     "typing_extensions.Annotated": "typing.Annotated",
     "typing_extensions.TypeAlias": "typing.TypeAlias",
     "collections.abc.AsyncGenerator": "typing.AsyncGenerator",
@@ -98,24 +91,20 @@ ALIASES: dict[str, str] = {
     "collections.abc.Sequence": "typing.Sequence",
     "collections.abc.Mapping": "typing.Mapping",
     "collections.abc.MutableMapping": "typing.Mapping",
-    "asgiref.sync.sync_to_async": "asgiref.sync.sync_to_async",
     "channels.db.database_sync_to_async": "asgiref.sync.sync_to_async",
     "eventlet.greenpool.GreenPool": "eventlet.GreenPool",
-    "gevent.pool.Pool": "gevent.pool.Pool",
     "gevent.Greenlet.spawn": "gevent.spawn",
     "gevent.greenlet.Greenlet": "gevent.Greenlet",
     "discord.ext.commands.bot.Bot": "discord.ext.commands.Bot",
-    "nextcord.ext.commands.Bot": "discord.ext.commands.Bot",
-    "disnake.ext.commands.Bot": "discord.ext.commands.Bot",
-    "nextcord.ext.commands.Cog": "discord.ext.commands.Cog",
-    "disnake.ext.commands.Cog": "discord.ext.commands.Cog",
 }
 
 _PREFIXES: tuple[tuple[str, str], ...] = (
     ("multiprocessing.get_context().", "multiprocessing."),
     ("nextcord.", "discord."),
     ("disnake.", "discord."),
-    ("starlette.requests.HTTPConnection().", "starlette.requests.Request()."),
+    ("litestar.handlers.", "litestar."),
+    ("telegram.ext.commandhandler.", "telegram.ext."),
+    ("mcp.server.FastMCP", "mcp.server.fastmcp.FastMCP"),
 )
 
 
@@ -162,6 +151,8 @@ APPLICATIONS: frozenset[str] = frozenset(
         "discord.Client()",
         "discord.ext.commands.Context().bot",
         "bottle.Bottle()",
+        "bottle.default_app()",
+        "bottle.request.app",
     )
 )
 """Objects that are the one application of a process: what is stored on one is read from any other spelling of it."""
@@ -191,7 +182,6 @@ CACHING_DECORATORS: frozenset[str] = frozenset(
     (
         "functools.lru_cache",
         "functools.cache",
-        "functools.cached_property",
         "functools.lru_cache()",
         "cachetools.cached()",
         "cachetools.func.lru_cache",
@@ -207,23 +197,17 @@ CACHING_DECORATORS: frozenset[str] = frozenset(
         "streamlit.experimental_singleton()",
         "streamlit.cache",
         "streamlit.cache()",
-        "django.utils.functional.cached_property",
-        "werkzeug.utils.cached_property",
-        "kombu.utils.objects.cached_property",
-        "celery.utils.cached_property",
         "methodtools.lru_cache()",
         "singleton_decorator.singleton",
         "asyncstdlib.lru_cache",
-        "asyncstdlib.cached_property",
         "ring.lru()",
         "dagster.resource",
         "dagster.resource()",
-        "boltons.cacheutils.cachedproperty",
         "toolz.memoize",
-        "diskcache.Cache().memoize()",
     )
 )
-"""Decorators after which a function body runs once (per arguments): what it builds is kept."""
+"""Decorators after which a function body runs once (per arguments): what it builds is kept. Those whose own name says that
+they cache (``cached_property``) need no row."""
 
 OFFLOADING_DECORATORS: frozenset[str] = frozenset(
     (

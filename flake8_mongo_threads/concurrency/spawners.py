@@ -153,7 +153,8 @@ LAUNCHERS: dict[str, Launcher] = {
     "weakref.proxy": Launcher(FINALIZER, 1, "callback", NONE, label="weakref callback"),
     "atexit.register": Launcher(EXIT, 0, "func", REST, label="exit handler"),
     "threading._register_atexit": Launcher(EXIT, 0, "func", REST, label="exit handler"),
-    "concurrent.futures.ThreadPoolExecutor().submit().add_done_callback": Launcher(THREAD, 0, "fn", NONE),
+    "concurrent.futures.Future().add_done_callback": Launcher(THREAD, 0, "fn", NONE, True, label="callback of the future"),
+    "asyncio.Future().add_done_callback": Launcher(CALLBACK, 0, "fn", NONE),
     "rq.Queue().enqueue": Launcher(PROCESS, 0, "f", REST, label="RQ job"),
     "rq.Queue().enqueue_in": Launcher(PROCESS, 1, "func", REST, label="RQ job"),
     "rq.Queue().enqueue_at": Launcher(PROCESS, 1, "f", REST, label="RQ job"),
@@ -165,9 +166,14 @@ LAUNCHERS: dict[str, Launcher] = {
     "pika.BlockingConnection().channel().basic_consume": Launcher(JOB, 1, "on_message_callback", NONE, label="message callback"),
 }
 
-for _scheduler in ("BackgroundScheduler", "BlockingScheduler", "AsyncIOScheduler", "GeventScheduler", "TornadoScheduler"):
-    for _module in ("background", "blocking", "asyncio", "gevent", "tornado"):
-        LAUNCHERS[f"apscheduler.schedulers.{_module}.{_scheduler}().add_job"] = Launcher(JOB, 0, "func", TUPLE, False, 2, "scheduled job")
+for _scheduler in (
+    "background.BackgroundScheduler",
+    "blocking.BlockingScheduler",
+    "asyncio.AsyncIOScheduler",
+    "gevent.GeventScheduler",
+    "tornado.TornadoScheduler",
+):
+    LAUNCHERS[f"apscheduler.schedulers.{_scheduler}().add_job"] = Launcher(JOB, 0, "func", TUPLE, False, 2, "scheduled job")
 
 PROCESS_POOLS = frozenset(("concurrent.futures.ProcessPoolExecutor()", "multiprocessing.Pool()", "loky.get_reusable_executor()"))
 THREAD_POOLS = frozenset(

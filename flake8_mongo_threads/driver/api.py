@@ -761,6 +761,7 @@ def suggest_member(class_id: str, name: str, target: Target) -> str:
     return flat.get(plain) or _nearest(snake_case(name), live, 0.75)
 
 
+@functools.lru_cache(maxsize=512)
 def suggest_option(key: str, target: Target) -> str:
     """The option that is probably meant by one that no targeted release knows; empty when there is no good guess."""
     from flake8_mongo_threads.driver import renames

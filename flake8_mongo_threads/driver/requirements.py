@@ -6,6 +6,7 @@ broken file: what cannot be read says nothing.
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -36,13 +37,14 @@ class Mention(NamedTuple):
 
 
 def read_text(path: str) -> str | None:
-    """The text of a file, None when it is missing, too large, or not text."""
+    """The text of a file, None when it is missing, too large, or no file (a pipe would be waited for)."""
     try:
-        if os.path.getsize(path) > _LARGEST:
+        status = os.stat(path)
+        if status.st_size > _LARGEST or not stat.S_ISREG(status.st_mode):
             return None
         with open(path, encoding="utf-8-sig", errors="replace") as file:
             return file.read()
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 

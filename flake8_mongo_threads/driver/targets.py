@@ -118,8 +118,8 @@ def _read(path: str, looked_at: dict[str, Stamp]) -> list[Mention | Include]:
     return found
 
 
-def _read_with_includes(path: str, looked_at: dict[str, Stamp]) -> list[Found]:
-    """What a file says, with the files that it includes."""
+def _read_with_includes(path: str, looked_at: dict[str, Stamp], top: str) -> list[Found]:
+    """What a file says, with the files below the folder ``top`` that it includes."""
     out = []
     todo = [path]
     seen: set[str] = set()
@@ -130,7 +130,8 @@ def _read_with_includes(path: str, looked_at: dict[str, Stamp]) -> list[Found]:
         seen.add(current)
         for said in _read(current, looked_at):
             if isinstance(said, Include):
-                todo.append(said.path)
+                if said.path.startswith(top.rstrip(os.sep) + os.sep):
+                    todo.append(said.path)
             else:
                 out.append(Found(said, current))
     return out
@@ -146,26 +147,37 @@ class _Folder(NamedTuple):
     declared: list[Found]
 
 
-def _read_folder(folder: str, looked_at: dict[str, Stamp]) -> _Folder:
+def _read_folder(folder: str, looked_at: dict[str, Stamp], top: str) -> _Folder:
     names = _entries(folder, looked_at)
     locks = [name for name in files.LOCKS if name in names] + [name for name in names if files.PYLOCK.fullmatch(name)]
     locked = []
     for name in locks:
         path = os.path.join(folder, name)
-        locked.append(_read_with_includes(path, looked_at))
+        locked.append(_read_with_includes(path, looked_at, top))
     texts = [os.path.join(folder, name) for name in names if files.REQUIREMENTS.fullmatch(name)]
     if "requirements" in names:
         inner = os.path.join(folder, "requirements")
         texts += [os.path.join(inner, name) for name in _entries(inner, looked_at) if name.endswith((".txt", ".in"))]
-    required = [found for path in texts for found in _read_with_includes(path, looked_at)]
+    required = [found for path in texts for found in _read_with_includes(path, looked_at, top)]
     declared = []
     for name in ("pyproject.toml", "setup.cfg", "setup.py", "Pipfile", "environment.yml", "environment.yaml"):
         if name in names:
             path = os.path.join(folder, name)
-            declared += _read_with_includes(path, looked_at)
+            declared += _read_with_includes(path, looked_at, top)
     return _Folder(
         locked, [found for found in required if found.mention.pin], declared + [found for found in required if not found.mention.pin]
     )
+
+
+def mentions_near(folder: str, project: str) -> list[Found]:
+    """What the requirements and project files of a folder, and of those above it, say; lock files left out. Looked at are the
+    folders up to the repository root or, where there is none, to ``project`` (both paths are absolute)."""
+    looked_at: dict[str, Stamp] = {}
+    walked = folders(folder)
+    if not any(os.path.exists(os.path.join(walked[-1], name)) for name in (".git", ".hg")):
+        walked = [place for place in walked if place == folder or place.startswith(project)]
+    read = [_read_folder(place, looked_at, walked[-1]) for place in walked]
+    return [found for place in read for found in (*place.pinned, *place.declared)]
 
 
 # ---------------------------------------------------------------------- from requirements to releases
@@ -361,10 +373,11 @@ def _determine(folder: str, config: Config, looked_at: dict[str, Stamp]) -> Targ
         walked = folders(folder)
         for place in walked:  # what makes a folder the repository root
             looked_at[place] = _stamp(place)
-        read = [_read_folder(place, looked_at) for place in walked]
         root = walked[-1]
+        repository = root if any(os.path.exists(os.path.join(root, name)) for name in (".git", ".hg")) else ""
+        read = [_read_folder(place, looked_at, repository or place) for place in walked]
         for dist in [dist for dist, answer in found.items() if answer is None]:
-            found[dist] = _from_files(dist, read, root)
+            found[dist] = _from_files(dist, read, repository or folder)
     motor = found["motor"]
     if found["pymongo"] is None and motor is not None:
         found["pymongo"] = _pymongo_of(motor)

@@ -9,7 +9,7 @@ PRECEDENCE = (
     "MDB001", "MDB004", "MDB002", "MDB003", "MDB007",
     "MDB108", "MDB101", "MDB102", "MDB104", "MDB103",
     "MDB204", "MDB401", "MDB403", "MDB404", "MDB402", "MDB105", "MDB107", "MDB106",
-    "MDB210", "MDB504", "MDB304", "MDB506", "MDB503", "MDB502", "MDB501", "MDB203", "MDB207",
+    "MDB210", "MDB504", "MDB304", "MDB506", "MDB503", "MDB502", "MDB501", "MDB203", "MDB207", "MDB209",
 )  # fmt: skip
 """Which rule speaks when several find the same cause: the one named first."""
 

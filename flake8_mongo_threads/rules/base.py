@@ -11,6 +11,15 @@ if TYPE_CHECKING:
 Check = Callable[["Module", Any], Iterator[Finding]]
 
 
+MAX_STEPS = 6
+"""Hops of evidence that a finding shows."""
+
+
+def shortened(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """At most six hops: of a long way, how it begins and how it ends."""
+    return steps if len(steps) <= MAX_STEPS else (*steps[: MAX_STEPS // 2], *steps[-(MAX_STEPS // 2) :])
+
+
 class Example(NamedTuple):
     """A program that the rule reports and its correct form. Both run as tests.
 
@@ -27,7 +36,7 @@ class Example(NamedTuple):
 class Rule:
     """One row of the catalogue. ``fix`` is the highest applicability its fixes may have."""
 
-    __slots__ = ("checks", "code", "default", "examples", "fix", "known_limits", "name", "references", "since", "summary", "why")
+    __slots__ = ("checks", "code", "default", "examples", "fix", "known_limits", "name", "references", "silent", "since", "summary", "why")
 
     def __init__(
         self,
@@ -39,6 +48,7 @@ class Rule:
         examples: tuple[Example, ...],
         default: bool = True,
         fix: Applicability | None = None,
+        silent: tuple[str, ...] = (),
         known_limits: tuple[str, ...] = (),
         references: tuple[str, ...] = (),
         since: str = "0.1.0",
@@ -50,6 +60,8 @@ class Rule:
         self.examples = examples
         self.default = default
         self.fix = fix
+        self.silent = silent
+        """What looks like the defect and is right, so that nothing is reported."""
         self.known_limits = known_limits
         self.references = references
         self.since = since
@@ -70,4 +82,4 @@ class Rule:
         """Make a finding of this rule. A fix may be less trusted than the rule promises, never more."""
         if fix is not None and (self.fix is None or fix.applicability > self.fix):
             raise ValueError(f"{self.code}: fix {fix.title!r} is more than the rule promises")
-        return Finding(self.code, module.source.path, span, message, steps, fix, cause)
+        return Finding(self.code, module.source.path, span, message, shortened(steps), fix, cause)

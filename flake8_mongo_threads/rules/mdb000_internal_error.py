@@ -11,5 +11,7 @@ RULE = Rule(
         "It is a defect of flake8-mongo-threads, never of the file; please report it with the message and, if you can, the code."
     ),
     examples=(),
+    silent=("Every rule that finished: what the others found in the file stays.",),
     known_limits=("A file that Python cannot parse is not an internal error: flake8 reports it as E999.",),
+    references=("https://flake8.pycqa.org/en/latest/user/error-codes.html",),
 )

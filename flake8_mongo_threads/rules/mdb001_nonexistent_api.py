@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from flake8_mongo_threads.findings import Applicability, Finding
 from flake8_mongo_threads.rules.apis import PRODUCTS, cure, rename, shown
 from flake8_mongo_threads.rules.base import Example, Rule
+from flake8_mongo_threads.rules.modern import modern
 from flake8_mongo_threads.semantics.names import NONEXISTENT, NameUse
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ RULE = Rule(
         ),
     ),
     fix=Applicability.SAFE,
+    silent=(
+        "Names of a module of the project that is called pymongo.pool or the like, and ThreadPool of multiprocessing.pool.",
+        "Code that a handler of ImportError or AttributeError, hasattr on a class or module, or TYPE_CHECKING guards.",
+    ),
     known_limits=(
         "An unknown attribute of a client, database or collection that is only passed on or used as a collection is legal: not reported.",
         "Keyword arguments of methods that hand unknown ones to the server (command, aggregate, create_index ...) are not checked.",
@@ -101,4 +106,4 @@ def check(module: "Module", use: NameUse) -> Iterator[Finding]:
     else:
         effect = f", {use.advice}" if use.advice else ""
         text = f"{shown(use)} does not exist in any release of {product}{since}{effect}: {cure(use)}"
-    yield RULE.finding(module, use.span, text, fix=rename(module, use), cause=use.cause)
+    yield RULE.finding(module, use.span, text, fix=rename(module, use) or modern(module, use), cause=use.cause)

@@ -34,9 +34,14 @@ RULE = Rule(
                 "    return db.collection_names()  # expect: MDB002\n"
             ),
             good=("from pymongo import MongoClient\n\ndb = MongoClient().blog\n\n\ndef names():\n    return db.list_collection_names()\n"),
+            fixed=("from pymongo import MongoClient\n\ndb = MongoClient().blog\n\n\ndef names():\n    return db.list_collection_names()\n"),
         ),
     ),
     fix=Applicability.SAFE,
+    silent=(
+        "Names that are still there in every release that the project can be installed with.",
+        "Code for old releases behind a test of the version, or behind a handler of ImportError or AttributeError.",
+    ),
     known_limits=(
         "hasattr() on a client, database or collection is always true and guards nothing; on a class, a module or a cursor it does.",
         "A handler of AttributeError or TypeError, and a test of the driver's version, silence the rule; a handler of any exception does not.",

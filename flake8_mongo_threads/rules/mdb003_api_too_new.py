@@ -44,6 +44,12 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=(
+        (
+            "Projects that name no release, and code behind a test of the version, hasattr on a class, or a handler of ImportError or "
+            "AttributeError."
+        ),
+    ),
     known_limits=("Only a project that names its releases, by a lower bound, a pin or a lock file, can have names that are too new.",),
     references=("https://pymongo.readthedocs.io/en/stable/changelog.html",),
 )

@@ -1,16 +1,12 @@
 """MDB004: a client option that the driver does not know, or ignores."""
 
-import ast
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flake8_mongo_threads.driver import api, renames
-from flake8_mongo_threads.edits import RemoveKeyword, RenameKeyword, ReplaceExpr
-from flake8_mongo_threads.findings import Applicability, Finding, Fix
+from flake8_mongo_threads.findings import Applicability, Finding
 from flake8_mongo_threads.rules.base import Example, Rule
-from flake8_mongo_threads.rules.repair import anchor
-from flake8_mongo_threads.semantics.options import IGNORED, KEYWORD, KEYWORD_ONLY, NEW, REMOVED, URI, OptionUse
+from flake8_mongo_threads.rules.option_fixes import known_option
+from flake8_mongo_threads.semantics.options import IGNORED, KEYWORD_ONLY, NEW, REMOVED, URI, OptionUse
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -34,9 +30,14 @@ RULE = Rule(
             title="In a URI the driver only warns",
             bad=('from pymongo import MongoClient\n\nclient = MongoClient("mongodb://localhost/?waitQueueMultiple=4")  # expect: MDB004\n'),
             good='from pymongo import MongoClient\n\nclient = MongoClient("mongodb://localhost/?waitQueueTimeoutMS=4000")\n',
+            fixed=('from pymongo import MongoClient\n\nclient = MongoClient("mongodb://localhost/")\n'),
         ),
     ),
     fix=Applicability.SAFE,
+    silent=(
+        "Known options in any spelling of their letters: maxpoolsize and MAXPOOLSIZE are maxPoolSize.",
+        "Clients of other classes: mongoengine.connect, settings of Flask-PyMongo, subclasses with their own arguments.",
+    ),
     known_limits=(
         "Options that come through **kwargs, from settings or from another file are not read.",
         "Options of subclasses with their own __init__, and of other packages that build the client, are not checked.",
@@ -62,9 +63,11 @@ def check(module: "Module", use: OptionUse) -> Iterator[Finding]:
         what = (
             "is unknown to the driver, which only warns and ignores it"
             if use.where == URI
-            else "is unknown to the driver: ConfigurationError"
+            else "is unknown to the driver, the client raises ConfigurationError"
         )
-    yield RULE.finding(module, use.span, f"client option '{use.key}'{where} {what}: {_cure(use)}", fix=_fix(module, use), cause=use.cause)
+    yield RULE.finding(
+        module, use.span, f"client option '{use.key}'{where} {what}: {_cure(use)}", fix=known_option(module, use), cause=use.cause
+    )
 
 
 def _cure(use: OptionUse) -> str:
@@ -78,38 +81,3 @@ def _cure(use: OptionUse) -> str:
     if replacement is not None and replacement.arguments.startswith("drop: "):
         return f"drop it, {replacement.arguments[len('drop: ') :]}"
     return "drop it"
-
-
-def _fix(module: "Module", use: OptionUse) -> Fix | None:
-    replacement = use.replacement
-    mechanical = replacement is not None and replacement.fix == renames.AUTO
-    spelling = replacement is None and use.suggestion.lower() == use.key.lower().replace("_", "")
-    if not mechanical and not spelling:
-        return None
-    new = use.suggestion
-    if use.where == KEYWORD and isinstance(use.node, ast.keyword):
-        present = {(item.arg or "").lower() for item in use.call.keywords}
-        if new:
-            if new.lower() in present:
-                return None
-            return Fix(f"Write {new}=", Applicability.SAFE, (RenameKeyword(anchor(module, use.call), use.key, new),))
-        if replacement is not None and not replacement.new and replacement.arguments.startswith("drop"):
-            return Fix(f"Drop {use.key}=", Applicability.SAFE, (RemoveKeyword(anchor(module, use.call), use.key),))
-        return None
-    if use.where == URI and new and isinstance(use.node, ast.Constant):
-        return _in_text(module, use, new)
-    return None
-
-
-def _in_text(module: "Module", use: OptionUse, new: str) -> Fix | None:
-    """Rename an option inside a URI that is one plain string on one line."""
-    span = module.source.span(use.node)
-    if span.line != span.end_line:
-        return None
-    text = module.source.lines[span.line - 1][span.col : span.end_col]
-    if not re.fullmatch(r"(['\"])[^'\"\\{}]*\1", text) or f"{new.lower()}=" in text.lower() or not api.option_spelling(new):
-        return None
-    changed = re.sub(rf"(?<=[?&;]){re.escape(use.key)}(?==)", new, text)
-    if changed == text:
-        return None
-    return Fix(f"Write {new}=", Applicability.SAFE, (ReplaceExpr(anchor(module, use.node), changed),))

@@ -18,6 +18,8 @@ RULE = Rule(
         "minPoolSize above maxPoolSize (100 unless set; 0 and None are without limit) raises ValueError, waitQueueTimeoutMS=0 does not "
         "mean 'no timeout' but raises, serverSelectionTimeoutMS cannot be None, w=0 with journal=True and loadBalanced with directConnection "
         "exclude each other. In a URI a value that is refused only warns: the option is ignored and the default is used."
+        " What raises and what only warns was the same in every release from 3.12 to 4.20, but for the options that a release does "
+        "not know."
     ),
     examples=(
         Example(
@@ -28,6 +30,10 @@ RULE = Rule(
             ),
             good='from pymongo import MongoClient\n\nclient = MongoClient("mongodb://localhost", minPoolSize=5, maxPoolSize=10)\n',
         ),
+    ),
+    silent=(
+        "maxPoolSize=0 and None, which mean no limit, and waitQueueTimeoutMS=None, which means no timeout.",
+        "A maxPoolSize that is legal, however small or large: MDB604 judges it against the workers.",
     ),
     known_limits=("Only literal values are judged, and a default only when every option of the client can be read.",),
     references=("https://pymongo.readthedocs.io/en/stable/api/pymongo/mongo_client.html",),

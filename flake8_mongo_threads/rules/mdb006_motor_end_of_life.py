@@ -33,6 +33,7 @@ RULE = Rule(
             good='from pymongo import AsyncMongoClient\n\nclient = AsyncMongoClient("mongodb://localhost")\n',
         ),
     ),
+    silent=("The second and every later import of a file: it is reported once.",),
     known_limits=("Packages that stand on Motor themselves are not reported.",),
     references=(
         "https://motor.readthedocs.io/en/stable/",

@@ -21,6 +21,7 @@ RULE = Rule(
         "'if db:', 'not collection', 'coll or default' and bool(db) raise NotImplementedError: Database objects do not implement truth "
         "value testing or bool(). Please compare with None instead. It bites in lazily made singletons, where the branch runs only once the "
         "object is there. A client, a cursor and a document have a truth value."
+        " It raises since PyMongo 4.0 and Motor 3.0."
     ),
     examples=(
         Example(
@@ -60,6 +61,10 @@ RULE = Rule(
         ),
     ),
     fix=Applicability.SAFE,
+    silent=(
+        "Truth values of clients, cursors, sessions and documents, and comparisons with None.",
+        "Collections of other libraries, such as Chroma's.",
+    ),
     known_limits=("Only objects whose kind is certain are reported.",),
     references=("https://pymongo.readthedocs.io/en/stable/migrate-to-pymongo4.html#collection-bool-raises-notimplementederror",),
 )

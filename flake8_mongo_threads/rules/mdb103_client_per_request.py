@@ -19,6 +19,7 @@ RULE = Rule(
         "It is a common mistake to create a new client for each request, says PyMongo's FAQ, which is very inefficient. Nothing "
         "fails: the cost is latency for every caller, connection storms under load and in the end the server's connection limit, "
         "since the limits of a pool do not hold across pools. One client per process serves all requests."
+        " True of every release; on AWS Lambda, Azure, Google Cloud and Vercel a client connects lazily since 4.9."
     ),
     examples=(
         Example(
@@ -84,6 +85,11 @@ RULE = Rule(
             ),
             title="A cached dependency",
         ),
+    ),
+    silent=(
+        "Getters that build once: lru_cache, cached_property, a global or a dictionary behind a test, st.cache_resource.",
+        "Start-up code: lifespan, startup hooks, create_app, open_spider, fixtures of pytest.",
+        "A client whose address comes from the request: one client per tenant is right, if it is kept.",
     ),
     known_limits=(
         "RQ, Airflow and management commands run each job in a process of its own: a client per job is right there and not reported.",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.findings import Applicability, Finding
 from flake8_mongo_threads.rules.base import Example, Rule
+from flake8_mongo_threads.rules.lifting import shared
 from flake8_mongo_threads.semantics.facts import ClientBuilt
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ RULE = Rule(
         "AsyncMongoClient and Motor's client are safe to share between the tasks of one event loop, and their pool already limits "
         "how many operations run at once: 100 gathered operations on one client with maxPoolSize=10 opened 9 connections. A client "
         "per task multiplies connections and handshakes."
+        " True of Motor and of every release of PyMongo Async (4.9 and newer)."
     ),
     fix=Applicability.UNSAFE,
     examples=(
@@ -51,7 +53,26 @@ RULE = Rule(
                 "        await asyncio.gather(*(store(client, doc) for doc in docs))\n"
             ),
             title="One client for all tasks of the loop",
+            fixed=(
+                "import asyncio\n"
+                "\n"
+                "from pymongo import AsyncMongoClient\n"
+                "\n"
+                "client = AsyncMongoClient()\n"
+                "\n"
+                "\n"
+                "async def store(doc):\n"
+                "    await client.shop.orders.insert_one(doc)\n"
+                "\n"
+                "\n"
+                "async def main(docs):\n"
+                "    await asyncio.gather(*(store(doc) for doc in docs))\n"
+            ),
         ),
+    ),
+    silent=(
+        "A client that is built before the tasks start and handed to them.",
+        "One task that owns its client, and one client per deployment whose address comes with the task.",
     ),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/reference/migration/",),
 )
@@ -67,5 +88,6 @@ def check(module: "Module", fact: ClientBuilt) -> Iterator[Finding]:
         fact.span,
         f"{fact.told(module)} for {fact.context.text}: tasks of one event loop can share a client, build one and pass it in",
         fact.steps,
+        shared(module, fact),
         cause=fact.cause,
     )

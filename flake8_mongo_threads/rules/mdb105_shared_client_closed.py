@@ -4,12 +4,13 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flake8_mongo_threads.edits import DeleteStatement
+from flake8_mongo_threads.edits import DeleteStatement, Unwrap
 from flake8_mongo_threads.findings import Applicability, Finding, Fix
 from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.rules.repair import anchor
 from flake8_mongo_threads.semantics.lifetime import SharedClientClosed
 from flake8_mongo_threads.semantics.releases import closes_for_good
+from flake8_mongo_threads.semantics.syntax import TRIES
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -68,6 +69,13 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=(
+        (
+            "Shutdown hooks, the part of a lifespan behind the yield, atexit, close_spider, tearDownClass, and methods such as close and "
+            "__exit__."
+        ),
+        "A client that the handler or worker built itself, and cursors and sessions that it closes.",
+    ),
     known_limits=("A method whose job is to close is not reported; who calls it from a handler is.",),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),
 )
@@ -103,6 +111,9 @@ def _removed(module: "Module", fact: SharedClientClosed) -> Fix | None:
         parent = module.index.parents.get(parent)
     if not isinstance(parent, ast.Expr):
         return None
+    owner, field, _ = module.index.place[parent]
+    if isinstance(owner, TRIES) and field == "finalbody" and len(owner.finalbody) == 1:  # type: ignore[attr-defined]
+        return Fix("Remove the close", Applicability.UNSAFE, (Unwrap(anchor(module, owner)),))
     return Fix("Remove the close", Applicability.UNSAFE, (DeleteStatement(anchor(module, parent)),))
 
 

@@ -52,6 +52,11 @@ RULE = Rule(
             title="Read the documents before the client closes",
         ),
     ),
+    silent=(
+        "Documents read before the close: list(...), to_list(), find_one, a yield inside the block.",
+        "A client that may have been built again, or closed on some paths only, and a second close.",
+        "Names, options and other attributes that need no connection.",
+    ),
     known_limits=("A close in one branch only is not reported.",),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),
 )

@@ -20,6 +20,7 @@ RULE = Rule(
         'Context managers exit in reverse order: in "with ThreadPoolExecutor() as pool, MongoClient() as client" the '
         "client closes first and then the pool drains. 18 of 20 tasks got InvalidOperation, swallowed in their futures; a "
         "task group raised an ExceptionGroup of them; a thread not joined inside the block failed every time."
+        " True since 4.0; before, a closed client opened again by itself."
     ),
     fix=Applicability.SAFE,
     examples=(
@@ -70,6 +71,11 @@ RULE = Rule(
                 "            pool.submit(store, client.app.events, doc)\n"
             ),
         ),
+    ),
+    silent=(
+        "The client first and the executor or task group second, in one with or in two.",
+        "Work that is waited for inside the block: result(), list(map(...)), wait, as_completed, join.",
+        "Work that does not use the client.",
     ),
     known_limits=(
         "A thread or task for which the code may wait in another way (an event, a queue, a pause, a loop, a yield) is not reported.",

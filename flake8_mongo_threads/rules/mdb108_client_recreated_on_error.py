@@ -18,6 +18,7 @@ RULE = Rule(
         "The client reconnects in the background, and retryable reads and writes already try once more. A new client per "
         "error abandons a pool each time and makes a connection storm at the worst moment, when every worker does the "
         "same. Handle the error and go on with the client you have."
+        " A client reconnects by itself in every release; retryable reads and writes are on by default since 3.9."
     ),
     examples=(
         Example(
@@ -50,6 +51,13 @@ RULE = Rule(
                 "        client.app.events.insert_one(event)\n"
             ),
         ),
+    ),
+    silent=(
+        (
+            "Another server or another user in the handler, errors of configuration and of authentication, and cache misses (KeyError, "
+            "AttributeError)."
+        ),
+        "A try that builds the first client: a retry at start-up.",
     ),
     known_limits=("A fallback to another server, and a handler for wrong credentials, are not reported.",),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),

@@ -18,6 +18,7 @@ RULE = Rule(
         'Sixteen threads that met "if client is None: client = MongoClient()" built 4 to 16 clients. The losers are '
         "collected, so the harm is small unless callers compare clients or they own background work; that is why the rule "
         "is opt-in. Build at module level, or check again under a lock."
+        " True of every release. functools.cached_property has no lock since Python 3.12."
     ),
     default=False,
     examples=(
@@ -66,6 +67,10 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=(
+        "A check that is repeated under a lock, lru_cache, and code of one thread.",
+        "Asynchronous code without an await between the check and the construction: it cannot race.",
+    ),
     known_limits=("A getter under lru_cache or cache does not lock either, but what it loses is harmless: it is not reported.",),
     references=("https://docs.python.org/3/library/functools.html#functools.lru_cache",),
 )
@@ -77,6 +82,6 @@ def check(module: "Module", fact: RacyBuild) -> Iterator[Finding]:
     yield RULE.finding(
         module,
         fact.span,
-        f"{fact.build.name} is built behind an unlocked check in '{fact.build.scope.function.name}', which runs on {fact.text}: several threads can each build one, use a lock or module level",
+        f"{fact.build.name} is built behind an unlocked check in '{fact.build.scope.function.name}', which runs {'on' if 'thread' in fact.text else 'as'} {fact.text}: several threads can each build one, use a lock or module level",
         fact.steps,
     )

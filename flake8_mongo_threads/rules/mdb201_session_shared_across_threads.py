@@ -19,6 +19,7 @@ RULE = Rule(
         "that share a transaction race for its start: the operation that starts it is often not the first to arrive, and the server "
         "answers NoSuchTransaction. Retryable writes of one session from several threads were seen with equal transaction numbers, "
         "which a server takes for a retry: the second write is silently not executed."
+        " True since sessions exist (3.6)."
     ),
     examples=(
         Example(
@@ -58,6 +59,10 @@ RULE = Rule(
             ),
             title="One session per thread",
         ),
+    ),
+    silent=(
+        "A session for each worker, an executor with one worker, every use under one lock, and threads joined before the next use.",
+        "Sessions of other libraries: SQLAlchemy, requests, aiohttp.",
     ),
     references=("https://github.com/mongodb/specifications/blob/master/source/sessions/driver-sessions.md",),
 )

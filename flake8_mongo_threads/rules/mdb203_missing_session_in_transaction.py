@@ -64,6 +64,11 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=(
+        "A session without a transaction: it gives causal consistency, also to the operations that name it.",
+        "Operations inside bind(), with a session in **options or by position, on another client, and behind the end of the block.",
+        "Transactions of other libraries.",
+    ),
     known_limits=(
         "A write that is meant to stay outside the transaction (an audit entry) is reported too: silence its line with noqa.",
         "Index, schema and administrative commands are not reported: most of them are not allowed in a transaction.",
@@ -91,13 +96,14 @@ def check(module: "Module", fact: Outside) -> Iterator[Finding]:
         if region.how == "callback"
         else f"the transaction begun at line {line}"
     )
+    give = "pass it the session" if fact.variable in ("", "_") else f"pass session={fact.variable}"
     fix = None
     if fact.call is not None and fact.variable and not _gathered(module, fact):
         fix = Fix(f"Pass session={fact.variable}", Applicability.UNSAFE, (SetKeyword(anchor(module, fact.call), "session", fact.variable),))
     yield RULE.finding(
         module,
         fact.span,
-        f"{through} is not given the session, inside {what}: it runs outside of it, pass session={fact.variable or 'the session'}",
+        f"{through} is not given the session, inside {what}: it runs outside of it, {give}",
         fact.steps,
         fix,
     )

@@ -56,6 +56,10 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=(
+        "bind() around the transaction, and bind(end_session=False) inside it.",
+        "Methods called bind of other objects: sockets, SQLAlchemy.",
+    ),
     references=("https://pymongo.readthedocs.io/en/stable/api/pymongo/client_session.html",),
 )
 

@@ -56,6 +56,11 @@ RULE = Rule(
             title="In the thread that bound it",
         ),
     ),
+    silent=(
+        "asyncio.to_thread, which copies the context.",
+        "Work that is given a session, or binds one of its own.",
+        "Work that was started before the block, or that does not use the client.",
+    ),
     references=("https://pymongo.readthedocs.io/en/stable/api/pymongo/client_session.html",),
 )
 

@@ -45,6 +45,10 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=(
+        "Getters that always give the same client, and collections reached from the session's client in another way.",
+        "session=None, and sessions of other libraries.",
+    ),
     known_limits=("Clients that one expression may build several times count as one.",),
     references=("https://pymongo.readthedocs.io/en/stable/api/pymongo/client_session.html",),
 )
@@ -57,10 +61,12 @@ def check(module: "Module", fact: ForeignSession) -> Iterator[Finding]:
     where = f" started at {site.module.where(site.node, module)}" if site is not None else ""
     name = fact.operation.name
     names = {"sync": "a synchronous", "async": "an asynchronous", "motor": "a Motor"}
+    family = fact.operation.owner.family
+    start = "start it with that client" if family == "client" else f"start it with the client of the {family}"
     if fact.how == "colour":
-        text = f"{names[fact.session.flavour]} session{where} given to '{name}' of {names[fact.operation.owner.flavour]} {fact.operation.owner.family}: start the session with the client of the {fact.operation.owner.family}"
+        text = f"{names[fact.session.flavour]} session{where} is given to '{name}' of {names[fact.operation.owner.flavour]} {family}, which refuses it: {start}"
     elif fact.how == "client":
-        text = f"session{where} belongs to another client than '{name}' uses, which raises InvalidOperation: start it with the client of the {fact.operation.owner.family}"
+        text = f"session{where} belongs to another client than '{name}' uses, which raises InvalidOperation: {start}"
     else:
         text = f"'{name}' of another client inside bind() of the session{where} raises InvalidOperation: move it out of the block"
     yield RULE.finding(module, fact.span, text, fact.steps)

@@ -20,6 +20,7 @@ RULE = Rule(
         "A session ends with its with block, with end_session(), and with a bind() block unless end_session=False is "
         'given. Using it then raises "InvalidOperation: Cannot use ended session"; a cursor returned out of the block '
         "raises it when it is iterated."
+        " True since sessions exist (3.6)."
     ),
     examples=(
         Example(
@@ -46,6 +47,10 @@ RULE = Rule(
                 '        client.shop.log.insert_one({"order": order["_id"]}, session=session)\n'
             ),
         ),
+    ),
+    silent=(
+        "A cursor that is read inside the block: list(...), to_list(), yield from.",
+        "A name that holds a new session by then, a session after its transaction but before its end, and a second commit.",
     ),
     known_limits=(
         "An end on some paths only is not reported.",

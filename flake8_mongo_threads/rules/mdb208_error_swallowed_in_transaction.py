@@ -18,6 +18,7 @@ RULE = Rule(
         "An error inside a transaction makes the server abort it. When the error is dropped, the program goes on to commit what is no "
         "longer there: the commit fails with NoSuchTransaction, and with_transaction, which takes that for transient, runs the "
         "callback again and again for up to 120 seconds. The specification says that a callback must not silently handle command errors."
+        " True since transactions exist (3.7)."
     ),
     examples=(
         Example(
@@ -54,6 +55,10 @@ RULE = Rule(
             ),
             title="Handle the error around the transaction",
         ),
+    ),
+    silent=(
+        "Handlers that raise, also another error; handlers around the whole transaction; handlers that abort it and stop.",
+        "Handlers of errors that are not the driver's, around code that is not the driver's.",
     ),
     known_limits=("A handler that raises in some case, or keeps the error and raises later, is not reported.",),
     references=("https://github.com/mongodb/specifications/blob/master/source/transactions-convenient-api/transactions-convenient-api.md",),

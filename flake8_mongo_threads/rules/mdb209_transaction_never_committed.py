@@ -17,6 +17,7 @@ RULE = Rule(
     why=(
         "A transaction that is still open when its session ends is aborted: the driver sends abortTransaction, every write is lost, "
         "and nothing raises. Only the context manager that start_transaction gives, and with_transaction, commit on their own."
+        " True since transactions exist (3.7)."
     ),
     examples=(
         Example(
@@ -44,6 +45,10 @@ RULE = Rule(
             title="The context manager commits",
         ),
     ),
+    silent=(
+        "with session.start_transaction(), with_transaction, a helper or an __exit__ that commits.",
+        "A transaction that is aborted on purpose on every path, such as a dry run.",
+    ),
     known_limits=("Sessions that leave the function (returned, stored, handed to unknown code) are not followed.",),
     references=("https://pymongo.readthedocs.io/en/stable/api/pymongo/client_session.html",),
 )
@@ -58,4 +63,5 @@ def check(module: "Module", fact: NeverCommitted) -> Iterator[Finding]:
         fact.span,
         f"transaction is never committed, so that the end of the session aborts it and its writes are lost: use '{form} session.start_transaction():' or call commit_transaction()",
         fact.steps,
+        cause=f"session@{fact.span.line}:{fact.span.col}",
     )

@@ -19,6 +19,7 @@ RULE = Rule(
         "gets a coroutine that nobody awaits: nothing is written, and nothing raises. An asynchronous one awaits what the callback "
         "gives, so that a plain function fails with TypeError after it ran. A callback that starts the transaction again raises "
         "InvalidOperation, and one that commits or aborts makes with_transaction return as if all were well, without its retries."
+        " True since with_transaction exists (3.9), in PyMongo Async since 4.9."
     ),
     examples=(
         Example(
@@ -70,6 +71,10 @@ RULE = Rule(
             ),
             title="A coroutine that nobody awaits",
         ),
+    ),
+    silent=(
+        "Lambdas and partial objects that give what the colour of with_transaction needs.",
+        "Methods called with_transaction of other libraries.",
     ),
     references=("https://github.com/mongodb/specifications/blob/master/source/transactions-convenient-api/transactions-convenient-api.md",),
 )

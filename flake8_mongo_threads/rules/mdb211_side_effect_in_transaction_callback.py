@@ -18,6 +18,7 @@ RULE = Rule(
         "with_transaction runs the whole callback again after every transient error, for up to 120 seconds. With two transient errors "
         "a callback was seen to run three times: the mail goes out three times, the counter is three too high. An abort undoes none "
         "of it."
+        " True since with_transaction exists (3.9)."
     ),
     default=False,
     examples=(
@@ -57,7 +58,9 @@ RULE = Rule(
             title="After the commit",
         ),
     ),
+    silent=("Effects after with_transaction, on local variables of the callback, in a plain transaction, and logging.",),
     known_limits=("Logging and print are not reported.", "Effects of unknown libraries are not seen."),
+    references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/crud/transactions/",),
 )
 
 

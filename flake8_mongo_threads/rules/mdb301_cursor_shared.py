@@ -20,6 +20,7 @@ RULE = Rule(
         "cursor of 3,000 documents got duplicates in 14 of 15 rounds, lost documents in 7, and raised CursorNotFound, "
         "InvalidOperation and AttributeError now and then; one AsyncCursor in four tasks gave every document more than "
         "once and raised nothing. Iterate in one place and hand the documents out."
+        " True of every release."
     ),
     examples=(
         Example(
@@ -60,7 +61,13 @@ RULE = Rule(
             title="One thread iterates, the others get documents",
         ),
     ),
+    silent=(
+        "pool.map(f, cursor), imap, joblib and a comprehension of submit: one thread iterates, only documents are handed out.",
+        "A cursor handed over to one thread and left alone, next(cursor) under one lock, and a clone() for each worker.",
+        "close() of a change stream from another thread, which is how it is stopped.",
+    ),
     known_limits=("A cursor that is handed to another thread and used by that thread alone is fine and not reported.",),
+    references=("https://pymongo.readthedocs.io/en/stable/api/pymongo/cursor.html",),
 )
 
 

@@ -18,6 +18,7 @@ RULE = Rule(
         "A GridFS file object has a position and a buffer and no lock. Four threads that wrote one GridIn produced a "
         "wrong length in 13 to 19 of 20 files without an error; readers of one GridOut raised CorruptGridFile, and once "
         "an unbounded read reached 19 GB of memory. The bucket is safe to share: open a file in each worker."
+        " True of every release."
     ),
     examples=(
         Example(
@@ -67,6 +68,11 @@ RULE = Rule(
             title="A file for each worker, one bucket for all",
         ),
     ),
+    silent=(
+        "A shared GridFSBucket or GridFS, and files that each worker opens itself.",
+        "One reader on another thread.",
+    ),
+    references=("https://pymongo.readthedocs.io/en/stable/api/gridfs/grid_file.html",),
 )
 
 

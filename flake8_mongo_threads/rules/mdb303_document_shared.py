@@ -22,6 +22,7 @@ RULE = Rule(
         "An insert writes the new _id into the document it is given. When several operations insert the same dictionary, "
         "the first sets _id and the others fail with DuplicateKeyError, often unseen in a future: of five submitted "
         "inserts of one document one was stored."
+        " True of every release."
     ),
     fix=Applicability.UNSAFE,
     examples=(
@@ -70,6 +71,10 @@ RULE = Rule(
             ),
             title="A copy for each insert",
         ),
+    ),
+    silent=(
+        "A document made in the loop, and copies: dict(document), {**document}, document.copy().",
+        "Filters, updates and pipelines, which the driver does not change.",
     ),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/crud/insert/",),
 )

@@ -19,6 +19,7 @@ RULE = Rule(
         "The parentheses make the call happen in the caller, on the event loop for asyncio.to_thread; the worker then "
         'gets an InsertOneResult or a document and raises "object is not callable", only inside the future or on stderr. '
         "Thread(target=coll.find_one(q)) without a match starts a thread that silently does nothing."
+        " True of every release."
     ),
     fix=Applicability.SAFE,
     examples=(
@@ -64,17 +65,22 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=(
+        "Coroutines for create_task, gather and the like, which take the result of the call.",
+        "Functions that return a function, partial and lambda.",
+    ),
+    references=("https://docs.python.org/3/library/concurrent.futures.html#concurrent.futures.Executor.submit",),
 )
 
 
 @RULE.on(HandedCall)
 def check(module: "Module", fact: HandedCall) -> Iterator[Finding]:
     """Report the call that should have been a callable."""
-    launcher = fact.work.path.removesuffix("()").rpartition(".")[2]
+    launcher = fact.work.path.removesuffix("()").removesuffix(".__init__").rpartition(".")[2]
     yield RULE.finding(
         module,
         fact.span,
-        f"'{fact.name}' is called here and its result handed to {launcher} as the callable: pass the function and its arguments separately",
+        f"'{fact.name}' is called here and its result handed to '{launcher}' as the callable: pass the function and its arguments separately",
         fact.steps,
         separate(module, fact.work, fact.call),
         cause=f"await@{fact.span.line}:{fact.span.col}",

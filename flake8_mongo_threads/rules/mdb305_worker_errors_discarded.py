@@ -19,6 +19,7 @@ RULE = Rule(
         "An executor keeps an exception in the future. When the future is thrown away, duplicate keys, timeouts and "
         'failovers vanish, also at the end of "with ThreadPoolExecutor()"; the results of map must be iterated for an '
         "error to appear."
+        " True of every release."
     ),
     fix=Applicability.SAFE,
     examples=(
@@ -61,7 +62,12 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=(
+        "A future that is stored, waited for or given a callback, and list(pool.map(...)).",
+        "Reads, unacknowledged writes (w=0), and functions of the project.",
+    ),
     known_limits=("A function of the project that is submitted may handle its own errors and is not reported.",),
+    references=("https://docs.python.org/3/library/concurrent.futures.html#concurrent.futures.Future.exception",),
 )
 
 
@@ -73,7 +79,7 @@ def check(module: "Module", fact: Discarded) -> Iterator[Finding]:
     yield RULE.finding(
         module,
         fact.span,
-        f"the result of {name} is discarded, so errors of '{fact.method.name}' are lost: {cure}",
+        f"the result of '{name}' is discarded, so errors of '{fact.method.name}' are lost: {cure}",
         fact.steps,
         _listed(module, fact),
     )

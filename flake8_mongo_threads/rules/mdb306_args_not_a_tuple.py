@@ -18,6 +18,7 @@ RULE = Rule(
     why=(
         "args=(doc) is doc: the parentheses make no tuple. The thread is started with the keys of the document as its "
         "arguments, raises TypeError there, and nothing is stored."
+        " True of every release."
     ),
     fix=Applicability.SAFE,
     examples=(
@@ -63,7 +64,9 @@ RULE = Rule(
             ),
         ),
     ),
-    known_limits=("A name is reported when its value, its annotation or its use in the same function shows a document or a text.",),
+    silent=("A tuple, a list, and any value that is not known to be a document or a string.",),
+    known_limits=("A name is reported when its value, its annotation or its use in the same function shows a document or a string.",),
+    references=("https://docs.python.org/3/library/threading.html#threading.Thread",),
 )
 
 
@@ -73,7 +76,7 @@ def check(module: "Module", fact: LooseArguments) -> Iterator[Finding]:
     yield RULE.finding(
         module,
         fact.span,
-        f"{fact.work.launcher.args_keyword} is {fact.text}, not a tuple: its {'keys' if 'document' in fact.text else 'letters'} become the arguments, write a comma after it",
+        f"{fact.work.launcher.args_keyword} is {fact.text}, not a tuple: its {'keys' if 'document' in fact.text else 'characters'} become the arguments, write a comma after it",
         fact.steps,
         Fix("Make it a tuple", Applicability.SAFE, (replace(module, fact.given, "({0},)", fact.given),)),
     )

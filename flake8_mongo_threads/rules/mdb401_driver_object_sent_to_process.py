@@ -19,6 +19,7 @@ RULE = Rule(
         'object" for every start method. Process(args=(client,)) works under fork alone, with a client that the child '
         "must not use, and is a TypeError under spawn and forkserver, the default on macOS, Windows and, since Python "
         "3.14, Linux."
+        " True of every release."
     ),
     examples=(
         Example(
@@ -61,12 +62,29 @@ RULE = Rule(
             title="A client for each process, built by the initializer",
         ),
     ),
+    silent=(
+        "Addresses, names, ids and documents.",
+        "A cursor as the iterable of map or imap: it is read in the parent, only documents are sent.",
+        "Threads, also those of multiprocessing.dummy and multiprocessing.pool.ThreadPool.",
+    ),
     known_limits=(
         "A class with __getstate__ or __reduce__ says itself what travels: its objects are not reported.",
         "An object that opens its client outside its constructor is reported only where the method that is handed over uses it.",
     ),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),
 )
+
+_NOUNS = {
+    "gridfs": "GridFS",
+    "gridfs-bucket": "GridFS bucket",
+    "grid-out-cursor": "cursor",
+    "grid-in": "GridFS file",
+    "grid-out": "GridFS file",
+    "command-cursor": "cursor",
+    "raw-cursor": "cursor",
+    "change-stream": "change stream",
+}
+"""Families whose name is not the word for the object."""
 
 
 @RULE.on(SentToProcess)
@@ -75,13 +93,13 @@ def check(module: "Module", fact: SentToProcess) -> Iterator[Finding]:
     how = {
         "argument": "is an argument of",
         "bound": "is carried by a bound method to",
-        "closure": "is captured by the function that runs on",
+        "closure": "is captured by the function that runs in",
         "self": "is carried by a bound method to",
     }[fact.how]
     yield RULE.finding(
         module,
         fact.span,
-        f"a {fact.value.family} {how} another process (line {fact.work.call.lineno}): it cannot be pickled and must not cross a fork, pass the URI and names and build a client there",
+        f"a {_NOUNS.get(fact.value.family, fact.value.family)} {how} another process (line {fact.work.call.lineno}): it cannot be pickled and must not cross a fork, pass the URI and names and build a client there",
         fact.steps,
         cause=f"process@{fact.work.call.lineno}:{fact.work.call.col_offset}",
     )

@@ -58,6 +58,14 @@ RULE = Rule(
             title="The child builds its own client",
         ),
     ),
+    silent=(
+        "The start method spawn, where the child imports the module again.",
+        (
+            "connect=False without an operation before the fork, a getter that is first called in the child, initializers, "
+            "worker_process_init, os.register_at_fork."
+        ),
+        "subprocess and everything else that executes another program; a child that does not use the client.",
+    ),
     known_limits=("Servers that fork after importing the application (gunicorn --preload, uWSGI) are not visible in the code.",),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),
 )

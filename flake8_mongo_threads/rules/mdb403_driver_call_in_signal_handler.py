@@ -19,6 +19,7 @@ RULE = Rule(
         "the driver's locks, which are not re-entrant. find_one in a SIGALRM handler hung after 3 to 69 calls; "
         "client.close() in a SIGTERM handler hung within ten trials of random interrupts. A handler that only sets a flag "
         "survived 20,000 calls."
+        " True of every release."
     ),
     examples=(
         Example(
@@ -63,7 +64,9 @@ RULE = Rule(
             title="The handler ends the program, finally closes",
         ),
     ),
+    silent=("Handlers that set a flag or an event, or raise SystemExit, and the finally or atexit that closes afterwards.",),
     known_limits=("Handlers registered with loop.add_signal_handler run on the event loop and are not meant here.",),
+    references=("https://docs.python.org/3/library/signal.html#execution-of-python-signal-handlers",),
 )
 
 

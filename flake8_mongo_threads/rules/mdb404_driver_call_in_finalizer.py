@@ -19,6 +19,7 @@ RULE = Rule(
         "__del__ deadlocked after 1, 24 and 49 collections. The driver's own authors say that it is not safe to acquire a "
         "lock in __del__. Closing an exclusively owned client there mostly closes too early: Repo().coll outlives its "
         'Repo and raises "Cannot use MongoClient after close".'
+        " True of every release."
     ),
     examples=(
         Example(
@@ -50,6 +51,11 @@ RULE = Rule(
             title="A context manager",
         ),
     ),
+    silent=(
+        "__exit__, close() and atexit.",
+        "Finalizers that do not reach the driver, or only read attributes.",
+    ),
+    references=("https://docs.python.org/3/reference/datamodel.html#object.__del__",),
 )
 
 

@@ -64,6 +64,13 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=(
+        (
+            "Coroutines given to gather, create_task, wait_for, TaskGroup, asyncio.run or run_coroutine_threadsafe, stored and awaited "
+            "later, or returned."
+        ),
+        "Mocks, synchronous clients, and the builder methods of cursors.",
+    ),
     known_limits=(
         "A coroutine that is returned, stored or passed to a function of the program counts as awaited by it.",
         "With Motor the fix is unsafe: the operation already runs, awaiting it changes order and errors.",

@@ -21,6 +21,7 @@ RULE = Rule(
         "list_indexes and start_transaction are coroutines in PyMongo Async and plain methods in Motor; start_session and find are "
         "the other way round or plain in both. Awaiting a synchronous operation is worse: the write happens, then "
         "\"object InsertOneResult can't be used in 'await' expression\" is raised."
+        " In every release from 4.9 to 4.20 start_transaction is a coroutine, and start_session is not."
     ),
     fix=Applicability.SAFE,
     examples=(
@@ -76,6 +77,10 @@ RULE = Rule(
                 "            await events.insert_one(doc, session=session)\n"
             ),
         ),
+    ),
+    silent=(
+        "The form that is right for the class at hand: Motor's and PyMongo's differ.",
+        "Objects whose class is not certain.",
     ),
     known_limits=("The await of a synchronous operation has an unsafe fix only: asyncio.to_thread runs it on another thread.",),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/reference/migration/",),

@@ -72,6 +72,10 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=(
+        "async for, await cursor.to_list(), asynchronous comprehensions.",
+        "Synchronous cursors, documents and lists that an awaited call gave.",
+    ),
     known_limits=("In a plain def, a lambda or a generator expression there is no fix: the function itself must become async.",),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/reference/migration/",),
 )

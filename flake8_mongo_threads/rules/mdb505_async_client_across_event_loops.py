@@ -57,6 +57,10 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=(
+        "A client at module level with one asyncio.run, one asyncio.Runner, or a loop that lives on.",
+        "A client built inside the coroutine, and run_coroutine_threadsafe to the loop of the client.",
+    ),
     known_limits=(
         "Commands of which each process runs one are not reported, though each has an asyncio.run of its own.",
         "Loops that pytest plugins make for fixtures are not seen.",

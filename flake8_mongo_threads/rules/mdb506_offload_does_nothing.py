@@ -23,6 +23,7 @@ RULE = Rule(
         "find() only builds a cursor; the query runs where the cursor is iterated. After 'cursor = await asyncio.to_thread(coll.find, q)' "
         "the loop over it blocks the event loop as before (200 ms in a measured case), and of aggregate only the first batch is fetched on "
         "the thread (1.8 s of stall over the others). An asynchronous method only makes a coroutine, which the thread never runs."
+        " True of every release."
     ),
     fix=Applicability.SAFE,
     examples=(
@@ -98,6 +99,10 @@ RULE = Rule(
             ),
             title="An asynchronous method",
         ),
+    ),
+    silent=(
+        "lambda: list(coll.find(q)), a function that reads the cursor, and list handed over with the cursor.",
+        "Operations of a synchronous client that are not lazy.",
     ),
     known_limits=("A cursor that goes back to a thread for its iteration is not reported.",),
     references=("https://docs.python.org/3/library/asyncio-task.html#asyncio.to_thread",),

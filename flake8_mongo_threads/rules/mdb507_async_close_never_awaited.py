@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flake8_mongo_threads.edits import ImportRequest, MakeAsync, ReplaceExpr
+from flake8_mongo_threads.edits import Edit, ImportRequest, MakeAsync, RenameImport
 from flake8_mongo_threads.findings import Applicability, Finding, Fix
 from flake8_mongo_threads.rules import repair
 from flake8_mongo_threads.rules.base import Example, Rule
@@ -23,6 +23,7 @@ RULE = Rule(
         "atexit, contextlib.closing, ExitStack.callback, loop.add_signal_handler and call_later call what they are given. close() of "
         "PyMongo Async only makes a coroutine there: nothing is closed, and Python warns 'coroutine was never awaited' and 'Unclosed "
         "AsyncMongoClient'. close() of Motor is a plain method and fine."
+        " True of PyMongo Async in every release (4.9 and newer)."
     ),
     fix=Applicability.SAFE,
     examples=(
@@ -48,14 +49,13 @@ RULE = Rule(
                 '        return await client.app.events.find_one({"_id": key})\n'
             ),
             fixed=(
-                "import contextlib\n"
-                "from contextlib import closing\n"
+                "from contextlib import aclosing\n"
                 "\n"
                 "from pymongo import AsyncMongoClient\n"
                 "\n"
                 "\n"
                 "async def one(key):\n"
-                "    async with contextlib.aclosing(AsyncMongoClient()) as client:\n"
+                "    async with aclosing(AsyncMongoClient()) as client:\n"
                 '        return await client.app.events.find_one({"_id": key})\n'
             ),
         ),
@@ -79,6 +79,10 @@ RULE = Rule(
             title="At exit there is no event loop any more",
         ),
     ),
+    silent=(
+        "aclosing, push_async_callback, on_shutdown of Starlette, which awaits coroutine functions.",
+        "close of MongoClient and of Motor's client.",
+    ),
     known_limits=("Only registrars of the standard library, of asyncio, unittest and pytest are known.",),
     references=("https://docs.python.org/3/library/contextlib.html#contextlib.aclosing",),
 )
@@ -98,6 +102,28 @@ def _fix(module: "Module", fact: UnawaitedClose) -> Fix | None:
     block = module.index.parents.get(item) if isinstance(item, ast.withitem) else None
     if not fact.closing or not isinstance(block, WITHS) or len(block.items) != 1 or not can_await(module, block):
         return None
-    edits: list[ReplaceExpr | MakeAsync] = [] if isinstance(block, ast.AsyncWith) else [MakeAsync(repair.anchor(module, block))]
+    edits: list[Edit] = [] if isinstance(block, ast.AsyncWith) else [MakeAsync(repair.anchor(module, block))]
+    title = "Use 'async with aclosing(...)'"
+    imported = _only_use(module, fact.node.func)
+    if imported is not None:
+        edits += [
+            RenameImport(repair.anchor(module, imported), "closing", "contextlib", "aclosing", keep_local=False),
+            repair.replace(module, fact.node.func, "aclosing"),
+        ]
+        return Fix(title, Applicability.SAFE, tuple(edits))
     edits.append(repair.replace(module, fact.node.func, "contextlib.aclosing"))
-    return Fix("Use 'async with aclosing(...)'", Applicability.SAFE, tuple(edits), (ImportRequest("contextlib"),))
+    return Fix(title, Applicability.SAFE, tuple(edits), (ImportRequest("contextlib"),))
+
+
+def _only_use(module: "Module", function: ast.expr) -> ast.ImportFrom | None:
+    """The import of ``closing`` where this is its only use: it can take ``aclosing`` instead."""
+    if not isinstance(function, ast.Name) or function.id != "closing" or len(module.index.name_loads.get("closing", ())) != 1:
+        return None
+    bindings = module.index.module_scope.bindings.get("closing", ())
+    if len(bindings) != 1 or sum("closing" in scope.bindings for scope in module.index.scopes) != 1:
+        return None
+    alias = bindings[0].node
+    statement = module.index.parents.get(alias)
+    if not isinstance(statement, ast.ImportFrom) or statement.module != "contextlib" or statement.level:
+        return None
+    return statement if all(item.asname is None for item in statement.names) else None

@@ -17,6 +17,7 @@ RULE = Rule(
     why=(
         "PyMongo, PyMongo Async and Motor call listeners as plain functions. An async def only makes a coroutine there: its body never "
         "runs, and the one trace is 'RuntimeWarning: coroutine was never awaited'."
+        " True of every release."
     ),
     examples=(
         Example(
@@ -55,6 +56,7 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=("Plain methods, also those that put the event on a queue, and classes that are no listeners of the driver.",),
     known_limits=("A decorated method is not reported: the decorator may make a plain function of it.",),
     references=("https://pymongo.readthedocs.io/en/stable/api/pymongo/monitoring.html",),
 )

@@ -18,6 +18,7 @@ RULE = Rule(
     why=(
         "The timeout is a context variable: it applies to the current thread. Threads, executors and run_in_executor do not copy the "
         "context, so operations there run without it (0.61 s under a timeout of 0.2 s in a measured run). asyncio.to_thread copies it."
+        " pymongo.timeout() exists since 4.2."
     ),
     examples=(
         Example(
@@ -53,6 +54,7 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=("asyncio.to_thread, work that sets its own timeout, and asyncio.timeout.",),
     known_limits=("On free-threaded builds of Python 3.14, where threads inherit the context, it is reported all the same.",),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/connection-options/csot/",),
 )

@@ -19,6 +19,7 @@ RULE = Rule(
         "Events are delivered synchronously: the thread that runs the operation waits for the listener, with an asynchronous client the "
         "whole event loop does (a sleep of 200 ms stalled it for 201 ms), and a heartbeat listener holds up the monitor (1 s delayed the "
         "first operation by 1 s). Listeners run on all threads of the application at once, so 'self.count += 1' loses counts."
+        " True of every release."
     ),
     examples=(
         Example(
@@ -66,6 +67,7 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=("Logging, queues, counters under a lock, and classes that are no listeners of the driver.",),
     known_limits=("Of other libraries only well-known blocking calls are known: time.sleep, requests, urllib, httpx, subprocess.",),
     references=("https://github.com/mongodb/mongo-python-driver/blob/master/pymongo/monitoring.py",),
 )

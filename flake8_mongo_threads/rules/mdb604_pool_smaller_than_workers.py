@@ -19,6 +19,7 @@ RULE = Rule(
         "The threads that find no free connection wait, by default for ever: 16 threads with operations of 50 ms took 0.13 s with the "
         "default pool, 0.42 s with maxPoolSize=4 and 1.65 s with maxPoolSize=1. Where it is meant as "
         "a limit, the rule is noise: it is opt-in."
+        " True of every release."
     ),
     examples=(
         Example(
@@ -48,7 +49,8 @@ RULE = Rule(
             ),
         ),
     ),
-    known_limits=("Only literal numbers, and names of constants, are compared; a size inside a URI is not read.",),
+    silent=("maxPoolSize=0 and None, workers that do not use the client, and pools of processes.",),
+    known_limits=("Only literal numbers, and names of constants, are compared: a size or a URI from the environment is not known.",),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/connection-options/connection-pools/",),
 )
 

@@ -21,6 +21,7 @@ RULE = Rule(
         "Between the read and the write another thread, task or process can do the same: with eight threads 42 of 200 "
         "increments survived. An update operator changes the field in one step on the server: with $inc all 200 survived. "
         "A thread lock helps within one process only."
+        " True of every release."
     ),
     fix=Applicability.UNSAFE,
     examples=(
@@ -86,6 +87,10 @@ RULE = Rule(
                 '    accounts.update_one({"_id": number}, {"$set": {"active": True}, "$inc": {"balance": -amount}})\n'
             ),
         ),
+    ),
+    silent=(
+        "$inc and other update operators, a filter that holds the value or version that was read, a lock around both, a transaction.",
+        "A value from another document or collection, and a new value that does not come from the field it replaces.",
     ),
     known_limits=("A read and a write are joined through at most two calls of functions of the program; bulk_write is not followed.",),
     references=("https://www.mongodb.com/docs/manual/reference/operator/update/inc/",),

@@ -17,6 +17,7 @@ RULE = Rule(
     why=(
         "A replacement writes every field as it was read, so it undoes whatever others changed in between: 44 of 200 "
         "changes survived. Set only the fields that change, or put the version that was read into the filter."
+        " True of every release."
     ),
     default=False,
     examples=(
@@ -43,6 +44,7 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=("$set of the fields that change, a filter with the version that was read, a document that goes into another collection.",),
     known_limits=("A read and a write are joined through at most two calls of functions of the program.",),
     references=("https://www.mongodb.com/docs/manual/reference/operator/update/set/",),
 )

@@ -17,6 +17,7 @@ RULE = Rule(
     why=(
         "Several callers can all find nothing and all insert: five of them stored five documents. One upsert does both in "
         "one step, and only a unique index makes it certain."
+        " True of every release."
     ),
     default=False,
     examples=(
@@ -41,6 +42,10 @@ RULE = Rule(
                 '    users.update_one({"name": name}, {"$setOnInsert": {"active": True}}, upsert=True)\n'
             ),
         ),
+    ),
+    silent=(
+        "An insert whose DuplicateKeyError is handled, upserts, transactions and locks.",
+        "A check on another collection or for another key.",
     ),
     known_limits=(
         "Whether a unique index exists is not known: with one, handle DuplicateKeyError around the insert, and nothing is reported.",

@@ -18,6 +18,7 @@ RULE = Rule(
         "Two callers that count at the same time get the same number: 157 of 200 inserts failed with DuplicateKeyError, "
         "and where the key is not unique they stored duplicates; after a deletion a count repeats old numbers. A counter "
         "document raised with find_one_and_update and $inc gave 200 different ones."
+        " True of every release."
     ),
     examples=(
         Example(
@@ -44,6 +45,10 @@ RULE = Rule(
                 '    db.tickets.insert_one({"_id": counter["n"], "title": title})\n'
             ),
         ),
+    ),
+    silent=(
+        "Counters raised with find_one_and_update, ObjectId and UUIDs, and a lock around the read and the write.",
+        "Counts that are stored as numbers and not used as a key.",
     ),
     known_limits=(
         "A maximum that a loop finds by comparing is not recognised.",

@@ -16,6 +16,7 @@ RULE = Rule(
     summary="A lock is held only around single calls that are already thread-safe.",
     why=(
         "Clients, databases and collections are thread-safe; a lock around one call of them adds nothing and makes the threads take turns."
+        " True of every release."
     ),
     default=False,
     examples=(
@@ -44,6 +45,7 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=("Locks around several steps, around sessions, cursors and GridFS files, and around other state.",),
     known_limits=("Only `with` blocks are judged, not acquire and release by hand; semaphores limit a rate and are left alone.",),
     references=("https://pymongo.readthedocs.io/en/stable/faq.html",),
 )

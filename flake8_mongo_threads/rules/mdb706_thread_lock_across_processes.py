@@ -17,6 +17,7 @@ RULE = Rule(
     why=(
         "A threading.Lock exists once in each process and keeps only the threads of that process apart. Let the server "
         "decide: an update operator, a compare-and-set filter, a unique index or a transaction."
+        " True of every release."
     ),
     default=False,
     examples=(
@@ -58,6 +59,7 @@ RULE = Rule(
             ),
         ),
     ),
+    silent=("multiprocessing.Lock, locks of threads of one process, and locks around code without the driver.",),
     known_limits=("The processes must be started, or the Celery task defined, in the file that holds the lock.",),
     references=("https://docs.python.org/3/library/threading.html#lock-objects",),
 )

@@ -1,13 +1,14 @@
 """Removed members rewritten as what replaces them, where the literals of the call prove what they mean."""
 
 import ast
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from flake8_mongo_threads.driver import api, kinds
-from flake8_mongo_threads.edits import Edit, RemoveKeyword, RenameKeyword, RenameName, SetKeyword
+from flake8_mongo_threads.edits import DeleteStatement, Edit, ImportRequest, RemoveKeyword, RenameImport, RenameKeyword, SetKeyword, Unwrap
 from flake8_mongo_threads.findings import Applicability, Fix
-from flake8_mongo_threads.rules.repair import anchor, replace
-from flake8_mongo_threads.semantics.syntax import has_star, keyword, walk
+from flake8_mongo_threads.rules.repair import anchor, rename, replace, source
+from flake8_mongo_threads.semantics.syntax import constant, dotted, has_star, keyword, path_key, walk
 from flake8_mongo_threads.semantics.values import External, Mapping, Sequence, known
 
 if TYPE_CHECKING:
@@ -30,59 +31,183 @@ _PROPERTIES = {
     "max_write_batch_size": '{0}.admin.command("hello")["maxWriteBatchSize"]',
 }
 """Properties of the client, silently databases today."""
-_COMMANDS = {
-    ("client", "fsync"): '{0}.admin.command("fsync")',
-    ("client", "unlock"): '{0}.admin.command("fsyncUnlock")',
-    ("database", "profiling_level"): '{0}.command("profile", -1)["was"]',
-    ("database", "profiling_info"): 'list({0}["system.profile"].find())',
-}
-"""Methods that became commands, called without arguments."""
+_ATTRIBUTES = {("database", "connection"): "client", ("cursor", "conn_id"): "address"}
 _NO_COUNT = frozenset(("$where", "$near", "$nearSphere"))
 """Operators that ``count`` took and ``count_documents`` refuses."""
 _COUNT_KEYWORDS = frozenset(("filter", "session", "skip", "limit", "hint", "maxTimeMS", "collation"))
+_CHAINED = {"hint": "hint", "max_time_ms": "maxTimeMS", "collation": "collation", "comment": "comment"}
+"""Methods of a cursor that ``count`` heeded, and the arguments of ``count_documents`` that they become."""
+_CONCERN = frozenset(("w", "j", "wtimeout", "fsync"))
+_USER_COLLECTIONS = r'{"name": {"$regex": r"^(?!system\.)"}}'
+_LEVELS = {"pymongo.OFF": "0", "pymongo.SLOW_ONLY": "1", "pymongo.ALL": "2"}
+
+
+class _Write(NamedTuple):
+    """How a removed method is written today."""
+
+    new: str
+    edits: list[Edit]
+    imports: tuple[ImportRequest, ...] = ()
+    result: str = ""
+    """What gives the old result, appended where it is used; empty when it is the same, ``!`` when nothing gives it."""
+    items: "dict[object, str] | None" = None
+    """For items of the old result what to append to the new call instead."""
+
+
+class _Call:
+    """A call of a removed method, with its arguments under their old names."""
+
+    def __init__(self, module: "Module", node: ast.Attribute, call: ast.Call, names: tuple[str, ...]) -> None:
+        self.module = module
+        self.node = node
+        self.call = call
+        self.receiver = node.value
+        self.positional = dict(zip(names, call.args, strict=False))
+        self.readable = len(call.args) <= len(names) and not any(item.arg in self.positional for item in call.keywords)
+        self.drops: set[str] = set()
+
+    def get(self, name: str) -> ast.expr | None:
+        """The value of an argument, however it is handed over."""
+        return self.positional.get(name) or keyword(self.call, name)
+
+    def flag(self, name: str, default: bool) -> bool | None:
+        """The value of a flag that is written out; None when it is not a literal."""
+        value = self.get(name)
+        if value is None:
+            return default
+        return value.value if isinstance(value, ast.Constant) and isinstance(value.value, bool) else None
+
+    def given(self) -> set[str]:
+        return {*self.positional, *(item.arg or "" for item in self.call.keywords)}
+
+    def concern(self) -> tuple[list[Edit], tuple[ImportRequest, ...]] | None:
+        """The write concern that the call was given, as ``with_options`` on its receiver; its keywords are dropped."""
+        values = [(item.arg or "", source(self.module, item.value)) for item in self.call.keywords if item.arg in _CONCERN]
+        safe = self.flag("safe", default=True)
+        if safe is None or "safe" in self.positional:
+            return None
+        self.drops.update(name for name, _ in values)
+        self.drops.update({"safe"} & self.given())
+        if not safe:
+            values = values or [("w", "0")]
+        if not values:
+            return [], ()
+        text = ", ".join(f"{name}={value}" for name, value in values)
+        edit = replace(self.module, self.receiver, f"{{0}}.with_options(write_concern=WriteConcern({text}))", self.receiver)
+        return [edit], (ImportRequest("pymongo", "WriteConcern"),)
+
+    @property
+    def unacknowledged(self) -> bool:
+        w = keyword(self.call, "w")
+        return (w is not None and constant(w) != 1) or self.flag("safe", default=True) is False
+
+    def write(
+        self,
+        new: str,
+        *,
+        order: tuple[str, ...],
+        names: "dict[str, str] | None" = None,
+        more: tuple[tuple[str, str], ...] = (),
+        result: str = "",
+    ) -> _Write | None:
+        """The call under its new name: ``order`` are old names that may stay positional, ``names`` renames keywords, ``more`` is added."""
+        concern = self.concern()
+        if concern is None or not self.readable:
+            return None
+        names = names or {}
+        if any(name not in order for name in self.positional):
+            return self._rebuilt(new, order, names, more, concern, result)
+        edits: list[Edit] = [*concern[0], rename(self.module, self.node, new)]
+        here = anchor(self.module, self.call)
+        for item in self.call.keywords:
+            name = item.arg or ""
+            if name in self.drops:
+                edits.append(RemoveKeyword(here, name))
+            elif name in names:
+                edits.append(RenameKeyword(here, name, names[name]))
+        edits += [SetKeyword(here, name, value) for name, value in more]
+        return _Write(new, edits, concern[1], result)
+
+    def _rebuilt(
+        self,
+        new: str,
+        order: tuple[str, ...],
+        names: "dict[str, str]",
+        more: tuple[tuple[str, str], ...],
+        concern: tuple[list[Edit], tuple[ImportRequest, ...]],
+        result: str,
+    ) -> _Write | None:
+        """The call written anew, where arguments by position lose their place."""
+        holes: list[ast.AST] = [self.receiver]
+        parts = []
+        for name, value in [*self.positional.items(), *((item.arg or "", item.value) for item in self.call.keywords)]:
+            if name in self.drops:
+                continue
+            holes.append(value)
+            here = f"{{{len(holes) - 1}}}"
+            parts.append(here if name in self.positional and name in order else f"{names.get(name, name)}={here}")
+        parts += [f"{name}={value}" for name, value in more]
+        return _Write(new, [*concern[0], replace(self.module, self.call, f"{{0}}.{new}({', '.join(parts)})", *holes)], concern[1], result)
 
 
 def modern(module: "Module", use: "NameUse") -> Fix | None:
-    """The call or property in the interface of today; None where the meaning depends on what is not written there."""
+    """The call, property or keyword in the interface of today; None where the meaning depends on what is not written there."""
+    replacement = use.replacement
+    if replacement is None or (replacement.needs and use.target.pymongo & ~api.since("pymongo", replacement.needs)):
+        return None
+    if isinstance(use.node, ast.keyword) and use.what == "keyword":
+        return _keyword(module, use.node)
+    if isinstance(use.node, ast.Attribute) and use.what == "name":
+        return _constant(module, use.node)
+    if isinstance(use.node, ast.alias):
+        return _connection(module, use.node)
     node = use.node
     class_id, _, name = use.answer.subject.rpartition(".")
     kind = kinds.class_kind(class_id)
-    replacement = use.replacement
-    if not isinstance(node, ast.Attribute) or kind is None or replacement is None or kind[1] == "async":
+    if not isinstance(node, ast.Attribute) or kind is None:
         return None
-    if replacement.needs and use.target.pymongo & ~api.since("pymongo", replacement.needs):
-        return None
-    family = kind[0]
-    if use.what == "read":
-        template = _PROPERTIES.get(name) if (family, kind[1]) == ("client", "sync") else None
-        return Fix(f"Read {template[4:]}", Applicability.SAFE, (replace(module, node, template, node.value),)) if template else None
+    family, flavour = kind
     call = module.index.parents.get(node)
+    if use.what == "read" or ((family, name) in _ATTRIBUTES and not (isinstance(call, ast.Call) and call.func is node)):
+        return _read(module, node, family, name) if flavour == "sync" else None
     if use.what != "member" or not isinstance(call, ast.Call) or call.func is not node or has_star(call):
         return None
-    if kind[1] == "motor" and call not in module.index.awaited:
+    if flavour != "sync" and call not in module.index.awaited:
         return None
-    if (family, name) in _COMMANDS and kind[1] == "sync" and not call.args and not call.keywords:
-        template = _COMMANDS[family, name]
-        return Fix(f"Write {template[4:]}", Applicability.SAFE, (replace(module, call, template, node.value),))
-    made: tuple[str, list[Edit]] | None = None
-    if family == "collection" and name in _WRITES and _unused(module, call):
-        made = _WRITES[name](module, node, call)
-    elif family == "collection" and name == "count":
-        made = _count(module, node, call)
-    elif family == "cursor" and name == "count":
-        made = _count_of_find(module, node, call)
-    if made is None:
+    maker = _CALLS.get((family, name))
+    if maker is None or (flavour != "sync" and maker in _SYNC_ONLY):
         return None
-    new, edits = made
-    return Fix(f"Write {new}", Applicability.SAFE, tuple(edits))
+    made = maker(module, node, call)
+    return _finished(module, call, made) if made is not None else None
 
 
-def _unused(module: "Module", call: ast.Call) -> bool:
-    """Whether nobody looks at the result: it is not of the same type any more."""
-    parent = module.index.parents.get(call)
-    if isinstance(parent, ast.Await):
-        parent = module.index.parents.get(parent)
-    return isinstance(parent, ast.Expr)
+def _finished(module: "Module", call: ast.Call, made: _Write) -> Fix | None:
+    """The fix, with what is read from the result mapped to what the new method returns."""
+    title = f"Write {made.new}"
+    parents = module.index.parents
+    whole: ast.AST = parents[call] if isinstance(parents.get(call), ast.Await) else call
+    user = parents.get(whole)
+    edits = made.edits
+    if isinstance(user, ast.Expr) or not made.result:
+        return Fix(title, Applicability.SAFE, tuple(edits), made.imports)
+    if made.result == "!":
+        return None
+    if made.items is not None and isinstance(user, ast.Subscript) and user.value is whole and isinstance(user.slice, ast.Constant):
+        item = made.items.get(user.slice.value)
+        if item is not None:
+            return Fix(title, Applicability.SAFE, (*edits, replace(module, user, f"{{0}}{item}", whole)), made.imports)
+    return Fix(title, Applicability.SAFE, (*edits, replace(module, whole, f"{{0}}{made.result}", whole)), made.imports)
+
+
+def _read(module: "Module", node: ast.Attribute, family: str, name: str) -> Fix | None:
+    if (family, name) in _ATTRIBUTES:
+        new = _ATTRIBUTES[family, name]
+        return Fix(f"Read {new}", Applicability.SAFE, (rename(module, node, new),))
+    template = _PROPERTIES.get(name) if family == "client" else None
+    return Fix(f"Read {template[4:]}", Applicability.SAFE, (replace(module, node, template, node.value),)) if template else None
+
+
+# Arguments
 
 
 def _document(module: "Module", node: ast.expr) -> bool:
@@ -97,67 +222,160 @@ def _documents(module: "Module", node: ast.expr) -> bool:
     return isinstance(node, (ast.List, ast.Tuple, ast.ListComp)) or (len(values) == 1 and isinstance(values[0], Sequence))
 
 
-def _renamed(module: "Module", node: ast.Attribute, new: str) -> tuple[str, list[Edit]]:
-    return new, [RenameName(anchor(module, node), new)]
-
-
-def _insert(module: "Module", node: ast.Attribute, call: ast.Call) -> tuple[str, list[Edit]] | None:
-    if len(call.args) != 1 or call.keywords:
+def _operators(node: ast.expr | None) -> bool | None:
+    """Whether a written-out update consists of operators (True) or is a document (False); None when that cannot be seen."""
+    if not isinstance(node, ast.Dict) or not node.keys:
         return None
-    if _document(module, call.args[0]):
-        return _renamed(module, node, "insert_one")
-    return _renamed(module, node, "insert_many") if _documents(module, call.args[0]) else None
+    keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
+    kinds_of_keys = {isinstance(key, str) and key.startswith("$") for key in keys}
+    return kinds_of_keys.pop() if None not in keys and len(kinds_of_keys) == 1 else None
 
 
-def _save(module: "Module", node: ast.Attribute, call: ast.Call) -> tuple[str, list[Edit]] | None:
-    document = call.args[0] if len(call.args) == 1 and not call.keywords else None
-    if not isinstance(document, ast.Dict) or not all(isinstance(key, ast.Constant) and key.value != "_id" for key in document.keys):
+def _insert(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    given = _Call(module, node, call, ("doc_or_docs", "manipulate", "check_keys", "continue_on_error"))
+    what = given.get("doc_or_docs")
+    if what is None or given.given() - {"doc_or_docs", "manipulate", "check_keys", "continue_on_error", "safe", "session", *_CONCERN}:
         return None
-    return _renamed(module, node, "insert_one")
-
-
-def _flag(call: ast.Call, name: str, default: bool) -> bool | None:
-    """The value of a flag that is written out; None when it is not a literal."""
-    value = keyword(call, name)
-    if value is None:
-        return default
-    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, bool) else None
-
-
-def _update(module: "Module", node: ast.Attribute, call: ast.Call) -> tuple[str, list[Edit]] | None:
-    if len(call.args) > 3 or any(item.arg not in ("spec", "document", "upsert", "multi") for item in call.keywords):
+    one, many = _document(module, what), _documents(module, what)
+    go_on = given.get("continue_on_error")
+    if one == many or given.flag("manipulate", default=True) is not True or given.flag("check_keys", default=True) is None:
         return None
-    document = call.args[1] if len(call.args) > 1 else keyword(call, "document")
-    multi = _flag(call, "multi", default=False)
-    if not isinstance(document, ast.Dict) or not document.keys or multi is None or not (call.args or keyword(call, "spec")):
-        return None
-    keys = [key.value if isinstance(key, ast.Constant) else None for key in document.keys]
-    operators = {isinstance(key, str) and key.startswith("$") for key in keys}
-    if None in keys or len(operators) != 1 or (multi and operators == {False}):
-        return None
-    new = "replace_one" if operators == {False} else "update_many" if multi else "update_one"
-    made = _renamed(module, node, new)
-    if keyword(call, "spec") is not None:
-        made[1].append(RenameKeyword(anchor(module, call), "spec", "filter"))
-    if keyword(call, "document") is not None:
-        made[1].append(RenameKeyword(anchor(module, call), "document", "replacement" if new == "replace_one" else "update"))
-    if keyword(call, "multi") is not None:
-        made[1].append(RemoveKeyword(anchor(module, call), "multi"))
-    return made
+    more: tuple[tuple[str, str], ...] = ()
+    if go_on is not None and many and given.flag("continue_on_error", default=False) is not False:
+        simple = isinstance(go_on, (ast.Name, ast.Attribute, ast.Call))
+        if given.flag("continue_on_error", default=False) is None and not simple:
+            return None
+        more = (("ordered", "False" if isinstance(go_on, ast.Constant) else f"not {source(module, go_on)}"),)
+    given.drops |= {"manipulate", "check_keys", "continue_on_error"} & given.given()
+    result = "!" if given.unacknowledged else ".inserted_id" if one else ".inserted_ids"
+    return given.write(
+        "insert_one" if one else "insert_many",
+        order=("doc_or_docs",),
+        names={"doc_or_docs": "document" if one else "documents"},
+        more=more,
+        result=result,
+    )
 
 
-def _remove(module: "Module", node: ast.Attribute, call: ast.Call) -> tuple[str, list[Edit]] | None:
-    if len(call.args) > 1 or any(item.arg != "multi" for item in call.keywords):
+def _save(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    given = _Call(module, node, call, ("to_save", "manipulate", "check_keys"))
+    what = given.get("to_save")
+    if not isinstance(what, ast.Dict) or given.given() - {"to_save", "manipulate", "check_keys", "safe", *_CONCERN}:
         return None
-    multi = _flag(call, "multi", default=True)
-    if multi is None or (call.args and not _document(module, call.args[0])):
+    if given.flag("manipulate", default=True) is not True or given.flag("check_keys", default=True) is None:
         return None
-    made = _renamed(module, node, "delete_many" if multi else "delete_one")
-    if keyword(call, "multi") is not None:
-        made[1].append(RemoveKeyword(anchor(module, call), "multi"))
-    if not call.args:
-        made[1].append(SetKeyword(anchor(module, call), "filter", "{}"))
-    return made
+    if not all(isinstance(key, ast.Constant) for key in what.keys):
+        return None
+    given.drops |= {"manipulate", "check_keys"} & given.given()
+    ident = next((value for key, value in zip(what.keys, what.values, strict=True) if constant(key) == "_id"), None)
+    if ident is None:
+        result = "!" if given.unacknowledged else ".inserted_id"
+        return given.write("insert_one", order=("to_save",), names={"to_save": "document"}, result=result)
+    if not isinstance(ident, (ast.Constant, ast.Name)) or given.given() != {"to_save"}:
+        return None
+    template = '{0}.replace_one({"_id": {1}}, {2}, upsert=True)'
+    return _Write("replace_one", [replace(module, call, template, node.value, ident, what)], result="!")
+
+
+def _update(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    given = _Call(module, node, call, ("spec", "document", "upsert", "manipulate", "multi", "check_keys"))
+    allowed = {"spec", "document", "upsert", "manipulate", "multi", "check_keys", "safe", "collation", "session", *_CONCERN}
+    operators = _operators(given.get("document"))
+    multi = given.flag("multi", default=False)
+    if given.given() - allowed or given.get("spec") is None or operators is None or multi is None or (multi and not operators):
+        return None
+    if given.flag("manipulate", default=False) is not False or given.flag("check_keys", default=True) is None:
+        return None
+    given.drops |= {"multi", "manipulate", "check_keys"} & given.given()
+    new = "replace_one" if not operators else "update_many" if multi else "update_one"
+    names = {"spec": "filter", "document": "update" if operators else "replacement"}
+    made = given.write(new, order=("spec", "document", "upsert"), names=names, result="!" if given.unacknowledged else ".raw_result")
+    if made is None:
+        return None
+    items: dict[object, str] = {"nModified": ".modified_count", "updatedExisting": ".matched_count > 0", "upserted": ".upserted_id"}
+    if given.flag("upsert", default=False) is False:
+        items["n"] = ".matched_count"
+    return made._replace(items=items)
+
+
+def _remove(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    given = _Call(module, node, call, ("spec_or_id", "multi"))
+    multi = given.flag("multi", default=True)
+    what = given.get("spec_or_id")
+    if given.given() - {"spec_or_id", "multi", "safe", "collation", "session", *_CONCERN} or multi is None:
+        return None
+    given.drops |= {"multi"} & given.given()
+    new = "delete_many" if multi else "delete_one"
+    result = "!" if given.unacknowledged else ".raw_result"
+    if what is None:
+        if call.args or call.keywords:
+            return None
+        made: _Write | None = _Write(new, [replace(module, call, f"{{0}}.{new}({{}})", node.value)], result=result)
+    else:
+        ident = _identifier(module, what)
+        if not ident and not _document(module, what):
+            return None
+        made = given.write(new, order=("spec_or_id",), names={"spec_or_id": "filter"}, result=result)
+        if made is not None and ident:
+            made = made._replace(edits=[*made.edits, replace(module, what, '{"_id": {0}}', what)])
+    return made._replace(items={"n": ".deleted_count"}) if made is not None else None
+
+
+def _identifier(module: "Module", node: ast.expr) -> bool:
+    """Whether an argument is certainly the ``_id`` of a document: a literal, or a new ObjectId."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, (str, int, bytes)) and not isinstance(node.value, bool)
+    values = known(module.values(node.func)) if isinstance(node, ast.Call) else []
+    return bool(values) and all(isinstance(v, External) and v.path.startswith("bson.") and v.path.endswith(".ObjectId") for v in values)
+
+
+def _find_and_modify(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    given = _Call(module, node, call, ("query", "update", "upsert", "sort"))
+    allowed = {"query", "update", "upsert", "sort", "remove", "new", "fields", "full_response", "manipulate", "maxTimeMS", "session"}
+    remove, new = given.flag("remove", default=False), given.flag("new", default=False)
+    if not given.readable or given.given() - allowed or remove is None or new is None:
+        return None
+    if given.flag("full_response", default=False) is not False or given.flag("manipulate", default=False) is not False:
+        return None
+    holes: list[ast.AST] = [node.value]
+
+    def hole(value: ast.AST) -> str:
+        holes.append(value)
+        return f"{{{len(holes) - 1}}}"
+
+    query, update, sort, fields = given.get("query"), given.get("update"), given.get("sort"), given.get("fields")
+    parts = [hole(query) if query is not None else "{}"]
+    if remove:
+        if update is not None or new or given.get("upsert") is not None:
+            return None
+        name = "find_one_and_delete"
+    else:
+        operators = _operators(update)
+        if operators is None or update is None:
+            return None
+        name = "find_one_and_update" if operators else "find_one_and_replace"
+        parts.append(hole(update))
+    if fields is not None:
+        parts.append(f"projection={hole(fields)}")
+    if isinstance(sort, ast.Dict):
+        if None in sort.keys:
+            return None
+        pairs = ", ".join(f"({hole(k)}, {hole(v)})" for k, v in zip(sort.keys, sort.values, strict=True) if k is not None)
+        parts.append(f"sort=[{pairs}]")
+    elif sort is not None:
+        parts.append(f"sort={hole(sort)}")
+    for other in ("upsert", "maxTimeMS", "session"):
+        value = given.get(other)
+        if value is not None:
+            parts.append(f"{other}={hole(value)}")
+    imports: tuple[ImportRequest, ...] = ()
+    if new:
+        parts.append("return_document=ReturnDocument.AFTER")
+        imports = (ImportRequest("pymongo", "ReturnDocument"),)
+    return _Write(name, [replace(module, call, f"{{0}}.{name}({', '.join(parts)})", *holes)], imports)
+
+
+# Counting
 
 
 def _countable(module: "Module", node: ast.expr) -> bool:
@@ -169,7 +387,7 @@ def _countable(module: "Module", node: ast.expr) -> bool:
             return False
         if isinstance(part, ast.Call):
             values = known(module.values(part.func))
-            if len(values) != 1 or not isinstance(values[0], External) or not values[0].path.startswith(("bson.", "datetime.", "uuid.")):
+            if len(values) != 1 or not isinstance(values[0], External) or not values[0].path.startswith(_PLAIN):
                 return False
         elif isinstance(part, (ast.Dict, ast.List, ast.Constant, ast.UnaryOp, ast.unaryop, ast.expr_context, ast.operator)):
             continue
@@ -178,37 +396,350 @@ def _countable(module: "Module", node: ast.expr) -> bool:
     return None not in node.keys
 
 
-def _count(module: "Module", node: ast.Attribute, call: ast.Call) -> tuple[str, list[Edit]] | None:
+_PLAIN = ("bson.", "datetime.", "uuid.", "re.compile", "builtins.str", "builtins.int", "builtins.float", "builtins.bool")
+"""What makes a value and never a dictionary of operators."""
+
+
+def _count(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
     if not call.args and not call.keywords:
-        return _renamed(module, node, "estimated_document_count")
-    wanted = call.args[0] if call.args else keyword(call, "filter")
-    limit = keyword(call, "limit")
-    if len(call.args) > 1 or wanted is None or not _countable(module, wanted):
+        return _Write("estimated_document_count", [rename(module, node, "estimated_document_count")])
+    given = _Call(module, node, call, ("filter",))
+    wanted = given.get("filter")
+    limit = given.get("limit")
+    if not given.readable or given.given() - _COUNT_KEYWORDS or (limit is not None and not isinstance(limit, ast.Constant)):
         return None
-    if any(item.arg not in _COUNT_KEYWORDS for item in call.keywords):
-        return None
-    if limit is not None and not (isinstance(limit, ast.Constant) and limit.value):
-        return None
-    return _renamed(module, node, "count_documents")
-
-
-def _count_of_find(module: "Module", node: ast.Attribute, call: ast.Call) -> tuple[str, list[Edit]] | None:
-    """``coll.find({…}).count()``: what the cursor would have skipped or limited did not count."""
-    find = node.value
-    if call.args or call.keywords or not isinstance(find, ast.Call) or not isinstance(find.func, ast.Attribute) or find.func.attr != "find":
-        return None
-    if (
-        has_star(find)
-        or any(item.arg not in ("filter", "projection", "sort", "batch_size") for item in find.keywords)
-        or len(find.args) > 2
-    ):
-        return None
-    wanted = find.args[0] if find.args else keyword(find, "filter")
     if wanted is None:
-        return "estimated_document_count", [replace(module, call, "{0}.estimated_document_count()", find.func.value)]
+        session = given.get("session")
+        if session is None or len(call.keywords) > 1:
+            return None
+        return _Write("count_documents", [replace(module, call, "{0}.count_documents({}, session={1})", node.value, session)])
     if not _countable(module, wanted):
         return None
-    return "count_documents", [replace(module, call, "{0}.count_documents({1})", find.func.value, wanted)]
+    if isinstance(limit, ast.Constant) and not limit.value:
+        given.drops.add("limit")
+    return given.write("count_documents", order=("filter",))
 
 
-_WRITES = {"insert": _insert, "save": _save, "update": _update, "remove": _remove}
+def _count_of_find(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    """``coll.find({…}).count()``: what the cursor would have skipped or limited did not count, unless it was asked to."""
+    heeds = _Call(module, node, call, ("with_limit_and_skip",))
+    heed = heeds.flag("with_limit_and_skip", default=False)
+    if not heeds.readable or heed is None or heeds.given() - {"with_limit_and_skip"}:
+        return None
+    chain: ast.expr | None = node.value
+    direct = True
+    if isinstance(chain, ast.Name):
+        chain, direct = _only_value(module, chain), False
+    arguments: list[tuple[str, ast.expr]] = []
+    while isinstance(chain, ast.Call) and isinstance(chain.func, ast.Attribute) and chain.func.attr != "find":
+        method, value = chain.func.attr, chain.args[0] if len(chain.args) == 1 and not chain.keywords and not has_star(chain) else None
+        if method in _CHAINED and value is not None:
+            arguments.append((_CHAINED[method], value))
+        elif method in ("skip", "limit") and value is not None:
+            if heed:
+                arguments.append((method, value))
+        elif method not in ("sort", "batch_size"):
+            return None
+        chain = chain.func.value
+    if not isinstance(chain, ast.Call) or not isinstance(chain.func, ast.Attribute) or has_star(chain) or len(chain.args) > 2:
+        return None
+    taken = ("filter", "projection", "sort", "batch_size", "session", *(("skip", "limit") if heed else ()))
+    if any(item.arg not in (*taken, "skip", "limit") for item in chain.keywords):
+        return None
+    arguments += [(item.arg or "", item.value) for item in chain.keywords if item.arg in ("session", "skip", "limit") and item.arg in taken]
+    wanted = chain.args[0] if chain.args else keyword(chain, "filter")
+    receiver = chain.func.value
+    if not direct and not (_fixed(module, receiver) and all(_fixed(module, part) for _, part in arguments) and _literal(wanted)):
+        return None
+    if wanted is None and not arguments:
+        return _Write("estimated_document_count", [replace(module, call, "{0}.estimated_document_count()", receiver)])
+    if wanted is not None and not _countable(module, wanted):
+        return None
+    holes: list[ast.AST] = [receiver, *([wanted] if wanted is not None else []), *(value for _, value in arguments)]
+    start = 1 if wanted is None else 2
+    parts = ["{}" if wanted is None else "{1}", *(f"{name}={{{n}}}" for n, (name, _) in enumerate(reversed(arguments), start))]
+    holes[start:] = [value for _, value in reversed(arguments)]
+    return _Write("count_documents", [replace(module, call, f"{{0}}.count_documents({', '.join(parts)})", *holes)])
+
+
+def _only_value(module: "Module", name: ast.Name) -> ast.expr | None:
+    """What the only assignment of a local name in the same function gave it."""
+    scope = module.index.scope(name).function
+    bindings = scope.bindings.get(name.id, ())
+    if len(bindings) != 1 or bindings[0].how != "assign" or bindings[0].path or not isinstance(bindings[0].value, ast.expr):
+        return None
+    return bindings[0].value
+
+
+def _fixed(module: "Module", node: ast.expr) -> bool:
+    """Whether an expression gives the same later in the function: a literal, or a name bound once, with attributes."""
+    if _literal(node):
+        return True
+    base: ast.AST = node
+    while isinstance(base, (ast.Attribute, ast.Subscript)):
+        if isinstance(base, ast.Subscript) and not isinstance(base.slice, ast.Constant):
+            return False
+        base = base.value
+    if not isinstance(base, ast.Name) or not path_key(node):
+        return False
+    binder = module.index.scope(base).binder(base.id)
+    return binder is not None and len(binder.bindings[base.id]) == 1
+
+
+def _literal(node: ast.expr | None) -> bool:
+    return node is None or all(isinstance(part, (ast.Dict, ast.List, ast.Constant, ast.UnaryOp)) for part in walk(node))
+
+
+# Commands and indexes
+
+
+def _ensure_index(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    given = _Call(module, node, call, ("key_or_list", "cache_for"))
+    if given.get("key_or_list") is None or any(given.flag(name, default=False) is not False for name in ("drop_dups", "dropDups")):
+        return None
+    given.drops |= {"cache_for", "ttl", "drop_dups", "dropDups"} & given.given()
+    return given.write("create_index", order=("key_or_list",), names={"key_or_list": "keys", "bucket_size": "bucketSize"})
+
+
+def _template(template: str, *, keywords: tuple[str, ...] = (), result: str = "", many: str = "") -> "_Maker":
+    """A method that became an expression, called without arguments by position; ``many`` is the template for when there are keywords."""
+
+    def make(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+        if call.args or any(item.arg not in keywords for item in call.keywords):
+            return None
+        if not call.keywords:
+            return _Write(template[4:], [replace(module, call, template, node.value)], result=result)
+        return _Write(template[4:], [replace(module, call, many, node.value, call)], result=result)
+
+    return make
+
+
+def _repeated(node: ast.expr) -> bool:
+    """Whether an expression may be evaluated twice."""
+    return bool(dotted(node) or path_key(node))
+
+
+def _reindex(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    if call.args or not _repeated(node.value):
+        return None
+    more = ", {1*}" if call.keywords else ""
+    return _Write("command", [replace(module, call, f'{{0}}.database.command("reIndex", {{0}}.name{more})', node.value, call)])
+
+
+def _inline_map_reduce(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    given = _Call(module, node, call, ("map", "reduce", "full_response"))
+    mapper, reducer, full = given.get("map"), given.get("reduce"), given.flag("full_response", default=False)
+    if not given.readable or mapper is None or reducer is None or full is None or not _repeated(node.value):
+        return None
+    others = [item for item in call.keywords if item.arg not in ("map", "reduce", "full_response")]
+    tail = "".join(f", {item.arg}={{{n}}}" for n, item in enumerate(others, 3))
+    text = f'{{0}}.database.command("mapReduce", {{0}}.name, map={{1}}, reduce={{2}}, out={{"inline": 1}}{tail})'
+    holes = [node.value, mapper, reducer, *(item.value for item in others)]
+    return _Write("command", [replace(module, call, text if full else f'{text}["results"]', *holes)])
+
+
+def _remove_user(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    given = _Call(module, node, call, ("name",))
+    name, session = given.get("name"), given.get("session")
+    if not given.readable or name is None or given.given() - {"name", "session"}:
+        return None
+    tail, holes = (", session={2}", [node.value, name, session]) if session is not None else ("", [node.value, name])
+    return _Write("command", [replace(module, call, f'{{0}}.command("dropUser", {{1}}{tail})', *holes)], result="!")
+
+
+def _set_profiling_level(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    given = _Call(module, node, call, ("level", "slow_ms", "session", "sample_rate", "filter"))
+    level = given.get("level")
+    if not given.readable or level is None:
+        return None
+    number = source(module, level) if isinstance(level, ast.Constant) and isinstance(level.value, int) else ""
+    if not number:
+        values = list(module.values(level))
+        number = _LEVELS.get(values[0].path, "") if len(values) == 1 and isinstance(values[0], External) else ""
+    if not number:
+        return None
+    holes: list[ast.AST] = [node.value]
+    parts = ['"profile"', number]
+    for old, new in (("slow_ms", "slowms"), ("sample_rate", "sampleRate"), ("filter", "filter"), ("session", "session")):
+        value = given.get(old)
+        if value is None or (isinstance(value, ast.Constant) and value.value is None):
+            continue
+        if old != "session" and not isinstance(value, (ast.Constant, ast.Dict)):
+            return None  # a None among the values would be refused by the server
+        holes.append(value)
+        parts.append(f"{new}={{{len(holes) - 1}}}")
+    return _Write("command", [replace(module, call, f"{{0}}.command({', '.join(parts)})", *holes)], result="!")
+
+
+def _collection_names(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    given = _Call(module, node, call, ("include_system_collections",))
+    system = given.flag("include_system_collections", default=True)
+    if given.given() - {"include_system_collections", "session"} or system is None:
+        return None
+    given.drops |= {"include_system_collections"} & given.given()
+    return given.write("list_collection_names", order=(), more=() if system else (("filter", _USER_COLLECTIONS),))
+
+
+def _database_names(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    given = _Call(module, node, call, ())
+    return None if given.given() - {"session"} else given.write("list_database_names", order=())
+
+
+def _fsync(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    if call.args:
+        return None
+    template = '{0}.admin.command("fsync", {1*})' if call.keywords else '{0}.admin.command("fsync")'
+    return _Write("command", [replace(module, call, template, node.value, call)])
+
+
+def _end_request(module: "Module", _node: ast.Attribute, call: ast.Call) -> _Write | None:
+    """``end_request()`` ends nothing any more: the statement goes."""
+    statement = module.index.parents.get(call)
+    if call.args or call.keywords or not isinstance(statement, ast.Expr):
+        return None
+    return _Write("nothing", [DeleteStatement(anchor(module, statement))])
+
+
+def _start_request(module: "Module", _node: ast.Attribute, call: ast.Call) -> _Write | None:
+    """``with client.start_request():`` is only its body any more."""
+    item = module.index.parents.get(call)
+    block = module.index.parents.get(item) if isinstance(item, ast.withitem) else None
+    if call.args or call.keywords or not isinstance(item, ast.withitem) or item.optional_vars is not None:
+        return None
+    if not isinstance(block, ast.With) or len(block.items) != 1:
+        return None
+    return _Write("nothing", [Unwrap(anchor(module, block))])
+
+
+_Maker = Callable[["Module", ast.Attribute, ast.Call], _Write | None]
+_CALLS: dict[tuple[str, str], _Maker] = {
+    ("collection", "insert"): _insert,
+    ("collection", "save"): _save,
+    ("collection", "update"): _update,
+    ("collection", "remove"): _remove,
+    ("collection", "find_and_modify"): _find_and_modify,
+    ("collection", "count"): _count,
+    ("collection", "ensure_index"): _ensure_index,
+    ("collection", "reindex"): _reindex,
+    ("collection", "inline_map_reduce"): _inline_map_reduce,
+    ("cursor", "count"): _count_of_find,
+    ("database", "collection_names"): _collection_names,
+    ("database", "remove_user"): _remove_user,
+    ("database", "set_profiling_level"): _set_profiling_level,
+    ("database", "profiling_level"): _template(
+        '{0}.command("profile", -1)["was"]', keywords=("session",), many='{0}.command("profile", -1, {1*})["was"]'
+    ),
+    ("database", "profiling_info"): _template(
+        'list({0}["system.profile"].find())', keywords=("session",), many='list({0}["system.profile"].find({1*}))'
+    ),
+    ("client", "database_names"): _database_names,
+    ("client", "fsync"): _fsync,
+    ("client", "unlock"): _template(
+        '{0}.admin.command("fsyncUnlock")', keywords=("session",), result="!", many='{0}.admin.command("fsyncUnlock", {1*})'
+    ),
+    ("client", "end_request"): _end_request,
+    ("client", "start_request"): _start_request,
+    ("client", "get_document_class"): _template("{0}.codec_options.document_class"),
+}
+_SYNC_ONLY = frozenset(
+    maker
+    for key, maker in _CALLS.items()
+    if key in (("database", "profiling_level"), ("database", "profiling_info"), ("collection", "inline_map_reduce"))
+    or key[0] == "client"
+)
+"""What is not a coroutine of the same shape with the asynchronous drivers."""
+
+
+# Keywords and names
+
+
+def _keyword(module: "Module", item: ast.keyword) -> Fix | None:
+    """Keywords of ``find`` and its kin that changed more than their name."""
+    call = module.index.parents.get(item)
+    name = item.arg or ""
+    if not isinstance(call, ast.Call) or any(each.arg is None for each in call.keywords):
+        return None
+    here = anchor(module, call)
+    flag = item.value.value if isinstance(item.value, ast.Constant) and isinstance(item.value.value, bool) else None
+    if name == "timeout" and keyword(call, "no_cursor_timeout") is None:
+        value = replace(module, item.value, str(not flag)) if flag is not None else replace(module, item.value, "not {0}", item.value)
+        return Fix("Write no_cursor_timeout=", Applicability.SAFE, (value, RenameKeyword(here, name, "no_cursor_timeout")))
+    if name == "manipulate" and flag is False:
+        return Fix("Drop manipulate=", Applicability.SAFE, (RemoveKeyword(here, name),))
+    if name in ("tailable", "await_data", "exhaust"):
+        return _cursor_type(module, call)
+    if name == "modifiers" and isinstance(item.value, ast.Dict):
+        pairs = zip(item.value.keys, item.value.values, strict=True)
+        wanted = [(_MODIFIERS.get(str(constant(key)), ""), value) for key, value in pairs]
+        if not all(new and keyword(call, new) is None for new, _ in wanted):
+            return None
+        edits: list[Edit] = [SetKeyword(here, new, source(module, value)) for new, value in wanted]
+        return Fix("Write the modifiers as arguments", Applicability.SAFE, (*edits, RemoveKeyword(here, name)))
+    return None
+
+
+_MODIFIERS = {
+    "$comment": "comment",
+    "$hint": "hint",
+    "$min": "min",
+    "$max": "max",
+    "$maxTimeMS": "max_time_ms",
+    "$returnKey": "return_key",
+    "$showDiskLoc": "show_record_id",
+}
+
+
+def _cursor_type(module: "Module", call: ast.Call) -> Fix | None:
+    flags: dict[str, bool] = {}
+    for item in call.keywords:
+        if item.arg in ("tailable", "await_data", "exhaust"):
+            if not isinstance(item.value, ast.Constant) or not isinstance(item.value.value, bool):
+                return None
+            flags[item.arg] = item.value.value
+    chosen = frozenset(name for name, value in flags.items() if value)
+    types = {
+        frozenset(): "",
+        frozenset(("tailable",)): "TAILABLE",
+        frozenset(("tailable", "await_data")): "TAILABLE_AWAIT",
+        frozenset(("exhaust",)): "EXHAUST",
+    }
+    if chosen not in types or keyword(call, "cursor_type") is not None:
+        return None
+    here = anchor(module, call)
+    edits: list[Edit] = [RemoveKeyword(here, name) for name in flags]
+    if not types[chosen]:
+        return Fix("Drop the flags", Applicability.SAFE, tuple(edits))
+    edits.append(SetKeyword(here, "cursor_type", f"CursorType.{types[chosen]}"))
+    return Fix("Write cursor_type=", Applicability.SAFE, tuple(edits), (ImportRequest("pymongo", "CursorType"),))
+
+
+_CONSTANTS = {**_LEVELS, "pymongo.GEOHAYSTACK": '"geoHaystack"'}
+
+
+def _constant(module: "Module", node: ast.Attribute) -> Fix | None:
+    """``pymongo.ALL`` as the number that it was."""
+    values = list(module.values(node))
+    text = _CONSTANTS.get(values[0].path, "") if len(values) == 1 and isinstance(values[0], External) else _CONSTANTS.get(dotted(node), "")
+    return Fix(f"Write {text}", Applicability.SAFE, (replace(module, node, text),)) if text else None
+
+
+def _connection(module: "Module", alias: ast.alias) -> Fix | None:
+    """``from pymongo import Connection``, where it is only called with a host and a port."""
+    statement = module.index.parents.get(alias)
+    if (
+        alias.name not in ("Connection", "ReplicaSetConnection")
+        or not isinstance(statement, ast.ImportFrom)
+        or statement.module != "pymongo"
+    ):
+        return None
+    loads = module.index.name_loads.get(alias.asname or alias.name, ())
+    for load in loads:
+        call = module.index.parents.get(load)
+        if not isinstance(call, ast.Call) or call.func is not load or has_star(call) or len(call.args) > 2:
+            return None
+        if any(item.arg not in ("host", "port", "replicaSet") for item in call.keywords):
+            return None
+    if not loads:
+        return None
+    edit = RenameImport(anchor(module, statement), alias.name, "pymongo", "MongoClient")
+    return Fix("Import MongoClient", Applicability.SAFE, (edit,))

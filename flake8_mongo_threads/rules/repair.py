@@ -3,20 +3,21 @@
 import ast
 from typing import TYPE_CHECKING
 
-from flake8_mongo_threads.edits import Anchor, Edit, ImportRequest, MakeAsync, ReplaceExpr, SetKeyword, SpliceCall
+from flake8_mongo_threads.edits import Anchor, Edit, ImportRequest, MakeAsync, RenameName, ReplaceExpr, SetKeyword, SpliceCall
 from flake8_mongo_threads.findings import Applicability, Fix
 from flake8_mongo_threads.semantics.awaiting import can_await
 from flake8_mongo_threads.semantics.flow import UseAfterClose
 from flake8_mongo_threads.semantics.inference import CURSORS
 from flake8_mongo_threads.semantics.spawns import Work
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, has_star
-from flake8_mongo_threads.semantics.values import External
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, has_star, last_name, walk
+from flake8_mongo_threads.semantics.values import External, Function
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
 
 _LAZY = frozenset(("builtins.map", "builtins.filter"))
 """Callables that do their work only when their result is iterated."""
+_LOOP = frozenset(("create_task", "ensure_future", "get_running_loop", "get_event_loop", "call_soon", "call_later", "run_in_executor"))
 
 
 def anchor(module: "Module", node: ast.AST) -> Anchor:
@@ -28,6 +29,11 @@ def anchor(module: "Module", node: ast.AST) -> Anchor:
 def replace(module: "Module", node: ast.AST, template: str, *holes: ast.AST) -> ReplaceExpr:
     """Replace an expression by a template whose holes are other nodes of the module."""
     return ReplaceExpr(anchor(module, node), template, tuple(anchor(module, hole) for hole in holes))
+
+
+def rename(module: "Module", node: ast.Name | ast.Attribute, new: str) -> RenameName:
+    """Give a name, or the last name of an attribute, a new identifier."""
+    return RenameName(anchor(module, node), new)
 
 
 def insert_await(module: "Module", node: ast.AST) -> ReplaceExpr:
@@ -43,18 +49,29 @@ def drop_await(module: "Module", node: ast.Await) -> ReplaceExpr:
 def offload(module: "Module", call: ast.Call, at: ast.AST | None = None) -> Fix | None:
     """``f(x)`` becomes ``await asyncio.to_thread(f, x)``; ``at`` is what is replaced, when it is more than the call.
 
-    None where ``await`` cannot stand, or where the call is entered by ``with`` or unpacks a generator argument.
+    None where ``await`` cannot stand, where the call is entered by ``with`` or unpacks a generator argument, and where its result is
+    awaited: what a function makes for the event loop is not to be made on another thread.
     """
     place = at or call
+    if isinstance(module.index.parents.get(place), ast.Await):
+        return None
     if not can_await(module, place) or isinstance(module.index.parents.get(place), ast.withitem):
         return None
     if any(isinstance(arg, ast.GeneratorExp) for arg in call.args):
         return None
-    if any(isinstance(value, External) and value.path in _LAZY for value in module.values(call.func)):
-        return None
+    for value in module.values(call.func):
+        if isinstance(value, External) and value.path in _LAZY:
+            return None
+        if isinstance(value, Function) and _needs_the_loop(value.scope.node):
+            return None
     template = "await asyncio.to_thread({0}, {1*})" if call.args or call.keywords else "await asyncio.to_thread({0})"
     edit = ReplaceExpr(anchor(module, place), template, (anchor(module, call.func), anchor(module, call)))
     return Fix("Run it in a thread: await asyncio.to_thread(...)", Applicability.UNSAFE, (edit,), (ImportRequest("asyncio"),))
+
+
+def _needs_the_loop(function: ast.AST) -> bool:
+    """Whether a function starts tasks or asks for the event loop: on another thread there is none."""
+    return any(isinstance(node, ast.Call) and last_name(node.func) in _LOOP for node in walk(function))
 
 
 def make_async(module: "Module", at: ast.AST, asynchronous: bool = True) -> Edit | None:
@@ -103,8 +120,8 @@ def separate(module: "Module", work: Work, call: ast.Call) -> Fix | None:
     return Fix(title, Applicability.SAFE, tuple(edits))
 
 
-def source(module: "Module", node: ast.expr) -> str:
-    """The text of an expression as it stands in the file."""
+def source(module: "Module", node: ast.expr | ast.stmt) -> str:
+    """The text of an expression or statement as it stands in the file."""
     span = module.source.span(node)
     lines = module.source.lines[span.line - 1 : span.end_line]
     if len(lines) == 1:

@@ -183,6 +183,8 @@ def _plain_use(node: ast.AST, up: ast.AST) -> str:
     if isinstance(up, ast.Compare):
         membership = node is not up.left and isinstance(up.ops[up.comparators.index(node)], (ast.In, ast.NotIn))  # type: ignore[arg-type]
         return "iteration" if membership else "comparison"
+    if isinstance(up, ast.Match):
+        return "comparison"
     if isinstance(up, (ast.BoolOp, ast.NamedExpr, ast.List, ast.Tuple, ast.Set, ast.Dict)):
         return "up"
     if isinstance(up, ast.UnaryOp):
@@ -506,7 +508,9 @@ def misuse(module: "Module", node: ast.AST, flavour: str) -> Use | None:
 def _undecided(module: "Module", use: Use) -> bool:
     """``if pending:`` or ``pending is None`` where the name can also hold something else: it says nothing."""
     if use.how == "comparison":
-        return isinstance(use.at, ast.Compare) and any(isinstance(c, ast.Constant) and c.value is None for c in use.at.comparators)
+        return isinstance(use.at, ast.Match) or (
+            isinstance(use.at, ast.Compare) and any(isinstance(c, ast.Constant) and c.value is None for c in use.at.comparators)
+        )
     if use.how != "truth":
         return False
     return any(v in (NOTHING, OPEN, UNKNOWN) or not isinstance(v, Awaitable) for v in module.values(use.node))
@@ -752,7 +756,8 @@ def sync_iterations(module: "Module") -> list[SyncIteration]:
         if operation.call in index.awaited:
             start = index.parents[operation.call]
         for use in uses(module, start):
-            if use.how not in ("iteration", "unpack") or use.collected:
+            grows = use.how == "operand" and isinstance(use.at, ast.AugAssign) and isinstance(use.at.op, ast.Add)
+            if (use.how not in ("iteration", "unpack") and not grows) or use.collected:
                 continue
             values = module.values(use.node)
             kind = module.inference.agreed(values)
@@ -777,6 +782,8 @@ def _iteration_name(at: ast.AST) -> str:
         return "*"
     if isinstance(at, ast.YieldFrom):
         return "yield from"
+    if isinstance(at, ast.AugAssign):
+        return "+="
     if isinstance(at, ast.Compare):
         return "in"
     if isinstance(at, ast.Call):

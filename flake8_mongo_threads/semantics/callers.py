@@ -11,10 +11,10 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from flake8_mongo_threads.concurrency.names import slot
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import CHAINS, base_of
-from flake8_mongo_threads.semantics.values import OPEN, UNKNOWN, Driver
+from flake8_mongo_threads.semantics.values import NOTHING, OPEN, UNKNOWN, Class, Driver, External, Function, Instance, ModuleRef, known
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -30,60 +30,207 @@ TELLING = frozenset(
 
 MAX_NAMES = 12
 MAX_LOADS = 6
+MAX_ROUNDS = 3
+MAX_HOPS = 48
 MAX_FILES = 400
 _SKIP = frozenset(("node_modules", "__pycache__", "venv", ".venv", "env", "site-packages", "build", "dist", "migrations", "static"))
 
 _listings: dict[str, tuple[float, list[str]]] = {}
 
 
+class Needs:
+    """What could tell what unknown receivers are."""
+
+    __slots__ = ("filled", "names", "stores")
+
+    def __init__(self) -> None:
+        self.names: dict[str, None] = {}
+        """Functions and classes: whoever uses them hands something over."""
+        self.stores: dict[str, None] = {}
+        """Attributes and globals that nothing seen so far gives a value."""
+        self.filled: dict[str, None] = {}
+        """Attributes that get something unknown: an assignment elsewhere can say more."""
+
+    def __len__(self) -> int:
+        return len(self.names) + len(self.stores)
+
+
 def widen(module: "Module") -> None:
-    """Load the modules that can tell what unknown receivers of driver-like operations in the linted file are."""
-    if not any("." + name + "(" in module.source.text for name in TELLING):
+    """Load the modules that can tell what unknown receivers of driver-like operations in the linted file are.
+
+    A module that was loaded can lead to the next: a repository's base class names the attribute, the application that
+    inherits from it sets it. So there are a few rounds. Tests are asked last: the program itself says more.
+    """
+    text = module.source.text
+    if not any("." + name + "(" in text for name in TELLING):
         return
-    names: dict[str, None] = {}
+    tests = _is_test(module, module.location)
+    asked: set[str] = set()
+    for turn in range(MAX_ROUNDS):
+        needs = _needs(module)
+        words = {*needs.names, *("." + name for name in needs.stores)}
+        if not words or (tests and words <= asked):
+            return
+        if _load(module, needs, MAX_LOADS if not turn else MAX_LOADS // 2, tests=tests or words <= asked):
+            module.project.forget()
+        elif tests or words <= asked:
+            return
+        asked |= words
+
+
+def _is_test(module: "Module", path: str) -> bool:
+    return "test" in path[len(modules.roots_of(module.location).top) :]
+
+
+def _needs(module: "Module") -> Needs:
+    """What the unknown receivers of a file wait for."""
+    needs = Needs()
     for call in module.index.calls:
         func = call.func
         if isinstance(func, ast.Attribute) and func.attr in TELLING:
             values = module.values(func.value)
-            if (UNKNOWN in values or OPEN in values) and not any(isinstance(v, Driver) for v in values):
-                for name in wanted(module, func.value):
-                    names[name] = None
-                    for caller in _passing_on(module, name):
-                        names[caller] = None
-        if len(names) >= MAX_NAMES:
+            if not any(isinstance(v, Driver) for v in values) and (
+                UNKNOWN in values or OPEN in values or all(v is NOTHING or (isinstance(v, External) and slot(v.path)) for v in values)
+            ):
+                _missing(module, func.value, needs)
+        if len(needs) >= MAX_NAMES:
             break
-    if not names:
-        return
-    loaded = 0
-    pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b")
+    return needs
+
+
+def _load(module: "Module", needs: Needs, limit: int, *, tests: bool) -> bool:
+    """Load the nearest files that can give what is needed.
+
+    First those that assign what nothing gives a value; then those that use the names, before others those that assign
+    several of the attributes in question; last those that only assign such an attribute.
+    """
+    names = tuple(needs.names)
+    stores = (*needs.stores, *needs.filled)
+    wanted = re.compile(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b") if names else None
+    assigned = re.compile(r"\.(" + "|".join(map(re.escape, stores)) + r")\s*(?::[^=\n]+)?=[^=]") if stores else None
+    project = module.project
+    candidates: list[tuple[int, int, str]] = []
+    useful = 0
     for path in nearby(module):
-        if loaded >= MAX_LOADS:
-            break
-        if path in module.project.loaded:
+        if path in project.loaded or (not tests and _is_test(module, path)):
             continue
         parsed = modules.read(path)
-        if parsed is None or not any(name in parsed.text for name in names) or pattern.search(parsed.text) is None:
+        if parsed is None:
             continue
-        if module.project.load(path, module) is not None:
-            loaded += 1
-    if loaded:
-        module.project.forget()
+        text = parsed.text
+        found = set(assigned.findall(text)) if assigned is not None and any(parsed.has("." + name) for name in stores) else set()
+        if not found.isdisjoint(needs.stores):
+            candidates.append((0, -len(found), path))
+        elif wanted is not None and any(parsed.has(name) for name in names) and wanted.search(text) is not None:
+            candidates.append((1, -len(found) if len(found) > 1 else 0, path))
+        elif found:
+            candidates.append((2, 0, path))
+            continue
+        else:
+            continue
+        useful += 1
+        if useful >= 2 * MAX_LOADS and not (needs.stores and all(rank for rank, _, _ in candidates)):
+            break
+    candidates.sort(key=lambda c: c[:2])  # stable: nearest first among equals
+    loaded = 0
+    for _, _, path in candidates:
+        if loaded >= limit:
+            break
+        loaded += project.load(path, module) is not None
+    return loaded > 0
 
 
-def wanted(module: "Module", receiver: ast.AST, depth: int = 0) -> list[str]:
-    """Names whose users could tell what a receiver is: of the function whose parameter it is, or of the class around."""
-    base = base_of(receiver, (*CHAINS, ast.Await))
-    if not isinstance(base, ast.Name) or depth > 4:
-        return []
-    scope = module.index.scope(base).binder(base.id)
+def _missing(module: "Module", receiver: ast.AST, needs: Needs) -> None:
+    """Collect what a receiver waits for: from its expression down to parameters, attributes and globals nobody fills."""
+    pending: list[tuple[Module, ast.AST]] = [(module, receiver)]
+    seen: set[ast.AST] = set()
+    for _ in range(MAX_HOPS):
+        if not pending:
+            break
+        home, node = pending.pop(0)
+        if node in seen:
+            continue
+        seen.add(node)
+        if any(isinstance(v, Driver) for v in home.values(node)):
+            continue
+        if isinstance(node, ast.Name):
+            _missing_name(home, node, needs, pending)
+        elif isinstance(node, ast.Attribute):
+            _missing_attribute(home, node, needs, pending)
+        elif isinstance(node, ast.Call):
+            functions = [v for v in home.values(node.func) if isinstance(v, Function)]
+            for function in functions[:2]:
+                pending.extend((function.module, value) for value in function.scope.returns[:4])
+            if not functions:
+                pending.append((home, node.func))
+                if isinstance(node.func, ast.Name) and node.func.id == "getattr" and node.args:
+                    pending.append((home, node.args[0]))
+        elif isinstance(node, (ast.Subscript, ast.Await, ast.Starred, ast.NamedExpr)):
+            pending.append((home, node.value))
+        elif isinstance(node, ast.BoolOp):
+            pending.extend((home, value) for value in node.values[:4])
+        elif isinstance(node, ast.IfExp):
+            pending.extend(((home, node.body), (home, node.orelse)))
+
+
+def _missing_name(home: "Module", node: ast.Name, needs: Needs, pending: "list[tuple[Module, ast.AST]]") -> None:
+    scope = home.index.scope(node).binder(node.id)
     if scope is None:
-        return []
-    binding = scope.bindings[base.id][-1]
+        return
+    binding = scope.bindings[node.id][-1]
     if binding.how == "param":
-        return _owners(scope)
-    if binding.how in ("assign", "ann", "with", "for") and isinstance(binding.value, ast.AST):
-        return wanted(module, binding.value, depth + 1)
-    return []
+        if any(isinstance(v, (Instance, Class)) for v in home.values(node)):
+            return
+        owners = _owners(scope)
+        if scope.cls is not None and scope.name == "__init__":
+            owners.extend(home.inference.subclass_names(home, scope.cls)[:4])
+        for name in owners:
+            needs.names[name] = None
+            for caller in _passing_on(home, name):
+                needs.names[caller] = None
+    elif binding.how == "import":
+        for value in home.values(node):
+            if value is NOTHING and isinstance(binding.node, ast.alias):
+                needs.stores[binding.node.name] = None
+    else:
+        for each in scope.bindings[node.id][-4:]:
+            if each.how in ("assign", "ann", "with", "for") and isinstance(each.value, ast.AST):
+                pending.append((home, each.value))
+        if scope.kind == "module" and all(v is NOTHING for v in home.values(node)):
+            needs.stores[node.id] = None
+
+
+def _missing_attribute(home: "Module", node: ast.Attribute, needs: Needs, pending: "list[tuple[Module, ast.AST]]") -> None:
+    inference = home.inference
+    name = node.attr
+    found = False
+    for value in home.values(node.value):
+        if isinstance(value, ModuleRef) or (isinstance(value, External) and slot(value.path) in ("app", "g")):
+            found = True
+            needs.stores[name] = None
+        elif isinstance(value, (Instance, Class)):
+            found = True
+            cls = value.cls if isinstance(value, Instance) else value
+            filled = False
+            order = inference.resolution_order(cls)
+            for owner, scope in order:
+                for binding in scope.bindings.get(name, ()):
+                    body = owner.index.bodies.get(binding.node) if binding.how == "def" else None
+                    if body is not None:
+                        filled = True
+                        pending.extend((owner, returned) for returned in body.returns[:4])
+                for store in owner.index.attribute_stores.get(name, ())[:6]:
+                    if store.value is not None and not (isinstance(store.value, ast.Constant) and store.value.value is None):
+                        filled = True
+                        pending.append((owner, store.value))
+            if not filled:
+                needs.names.update((scope.name, None) for _, scope in order if len(needs.names) < MAX_NAMES)
+            if not filled:
+                needs.stores[name] = None
+            elif not known(home.values(node)):
+                needs.filled[name] = None
+    if not found:
+        pending.append((home, node.value))
 
 
 def _passing_on(module: "Module", name: str, levels: int = 3) -> list[str]:

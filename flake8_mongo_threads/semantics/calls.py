@@ -4,7 +4,7 @@ import ast
 import builtins
 from typing import TYPE_CHECKING, NamedTuple
 
-from flake8_mongo_threads.concurrency.names import PROPERTY_DECORATORS
+from flake8_mongo_threads.semantics.modules import EXTERNAL_ROOTS
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import LAUNCHER_NAMES, Work, works_of
 from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, last_name
@@ -24,7 +24,7 @@ class Edge(NamedTuple):
     """The expression that makes it run."""
     target: Function
     how: str
-    """call, property, enter, callback or inject."""
+    """call, property, enter, callback, inject or wrap (by a decorator)."""
 
 
 class Calls:
@@ -158,6 +158,23 @@ class CallGraph:
                 _add(result, scope, call, function, "call")
         self._properties(scope, result)
         self._entered(scope, result)
+        if scope.decorators:
+            self._wrapped(scope, result)
+
+    def _wrapped(self, scope: Scope, result: Calls) -> None:
+        """What the decorators of a function put around it runs with it: ``@with_client``."""
+        module = self.module
+        for decorator in scope.decorators:
+            named = decorator.func if isinstance(decorator, ast.Call) else decorator
+            base = base_of(named, CHAINS)
+            root = self._bound.get(base.id) if isinstance(base, ast.Name) else None
+            if root is None or root in EXTERNAL_ROOTS or (not root and base is not named):
+                continue  # ``@property``, ``@lru_cache``, ``@app.route``
+            for value in module.values(decorator):
+                if isinstance(value, Function):
+                    for wrapper in value.module.inference.returned(value):
+                        if isinstance(wrapper, Function) and wrapper.scope is not scope and value.scope.encloses(wrapper.scope):
+                            _add(result, scope, decorator, wrapper, "wrap")
 
     def _matters(self, call: ast.Call) -> bool:
         """Whether a call's callee can be of interest, told by names alone."""
@@ -210,6 +227,8 @@ class CallGraph:
     def _initialisers(self, cls: Class) -> list[Function]:
         inference = self.module.inference
         found: list[Function] = []
+        if self._made_by_metaclass(cls):
+            return found
         for name in ("__new__", "__init__", "__post_init__"):
             for home, scope in inference.resolution_order(cls):
                 definitions = inference.definitions(scope, name)
@@ -217,6 +236,18 @@ class CallGraph:
                     found.extend(Function(home, d, Instance(cls)) for d in definitions[:1])
                     break
         return found
+
+    def _made_by_metaclass(self, cls: Class) -> bool:
+        """Whether a metaclass of the program decides when calling a class makes an object: a singleton is initialised once."""
+        inference = self.module.inference
+        for home, scope in inference.resolution_order(cls):
+            for item in scope.node.keywords:  # type: ignore[attr-defined]
+                if item.arg == "metaclass":
+                    return any(
+                        isinstance(value, Class) and any("__call__" in s.bindings for _, s in inference.resolution_order(value))
+                        for value in home.values(item.value)
+                    )
+        return False
 
     def _property_loads(self) -> dict[Scope, list[ast.Attribute]]:
         """Reads of attributes that are properties somewhere in the program, by function."""
@@ -237,7 +268,7 @@ class CallGraph:
                     continue
                 for home, cls in inference.resolution_order(value.cls):
                     for definition in inference.definitions(cls, node.attr):
-                        if inference.decorators(home, definition) & PROPERTY_DECORATORS:
+                        if inference.is_property(home, definition):
                             _add(result, scope, node, Function(home, definition, value), "property")
                     if node.attr in cls.bindings:
                         break

@@ -7,7 +7,20 @@ from flake8_mongo_threads.semantics.facts import Operation, operations_in
 from flake8_mongo_threads.semantics.lifecycle import builds_in, conditional, stored_in
 from flake8_mongo_threads.semantics.places import exact
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, WITHS, argument, base_of, constant, keyword, last_name, path_key, walk
+from flake8_mongo_threads.semantics.spawns import enclosing_loop
+from flake8_mongo_threads.semantics.syntax import (
+    COMPREHENSIONS,
+    FUNCTIONS,
+    TRIES,
+    WITHS,
+    argument,
+    base_of,
+    constant,
+    keyword,
+    last_name,
+    path_key,
+    walk,
+)
 from flake8_mongo_threads.semantics.values import Driver, External, Function, Instance, Manager, known
 
 if TYPE_CHECKING:
@@ -54,12 +67,16 @@ def closes(module: "Module", operation: Operation) -> Closed | None:
 def unique(driver: Driver, scope: Scope) -> bool:
     """Whether the place that made an object tells it from every other one while a function runs.
 
-    Not so for what a factory gives, or an attribute of one of several instances.
+    Not so for what a factory or a ``partial`` gives, an attribute of one of several instances, or an element of a list.
     """
     site = driver.site
     if site is None:
         return False
     home = site.module.index.scope(site.node).function
+    if isinstance(site.node, ast.Call) and (
+        site.node not in site.module.index.parents or isinstance(enclosing_loop(site.module, site.node), COMPREHENSIONS)
+    ):
+        return False
     if home.kind in ("module", "class") or (home is scope and not isinstance(site.node, ast.arg)):
         return True
     if not isinstance(site.node, ast.expr):

@@ -58,9 +58,8 @@ def unawaited_closes(module: "Module") -> list[UnawaitedClose]:
             continue
         closed = _closes_all(flatten(work.targets))
         if closed is not None:
-            to = work.launcher.label or {"threading.Thread": "the thread", "threading.Timer": "the timer thread"}.get(
-                work.path, work.path.rpartition(".")[2]
-            )
+            label = {"threading.Thread": "thread", "threading.Timer": "timer thread"}.get(work.path, work.launcher.label)
+            to = f"the {label}" if label else f"'{work.path.rpartition('.')[2]}'"
             found[work.call] = UnawaitedClose(module, work.call, closed[0], closed[1], to)
     closing = {"closing", *(what.alias.asname for what, _ in module.index.imports if what.name == "closing" and what.alias.asname)}
     for call in module.index.calls:

@@ -129,7 +129,7 @@ def _failing(piece: Piece, body: list[ast.stmt]) -> "tuple[Operation, Module] | 
         if first <= start_of(operation.node) < last and piece.covers(operation.node) and _takes_part(piece, operation):
             return (operation, piece.module)
     for edge in piece.module.calls.inside(piece.scope):
-        if first <= start_of(edge.node) < last and piece.covers(edge.node) and edge.target.scope is not piece.scope:
+        if first <= start_of(edge.node) < last and piece.covers(edge.node) and edge.target.scope is not piece.scope and edge.how != "wrap":
             bound = piece.is_bound(edge.node)
             inner = _performs(piece, edge.target, bound, 0)
             if inner is not None:
@@ -166,7 +166,7 @@ def _performs(piece: Piece, function: Function, bound: bool, depth: int) -> "tup
             if (given and not own) or (bound and operation.session is None and not other_client(operation.owner, piece.region.session)):
                 return (operation, module)
     for edge in module.calls.inside(scope):
-        if edge.target.scope is not scope:
+        if edge.target.scope is not scope and edge.how != "wrap":
             inner = _performs(piece, edge.target, bound, depth + 1)
             if inner is not None:
                 return inner

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
 
 MAX_CONTEXTS = 8
-MAX_STEPS = 6
+MAX_STEPS = 12
+"""Hops that a context keeps; a finding shows six at most."""
 
 LOOP = "loop"
 COROUTINE = "coroutine"
@@ -237,7 +238,7 @@ class Contexts:
         return False
 
     def _add_handler(self, scope: Scope, handler: Handler, node: ast.AST) -> None:
-        if scope.name in frameworks.ONCE_HANDLERS and handler.each != ONCE:
+        if scope.name in frameworks.ONCE_HANDLERS and handler.each == frameworks.MESSAGE:
             handler = Handler(ONCE, "start-up hook", "loop")
         step = self.module.step(
             scope.node, f"'{scope.name}' is a {handler.label}" + ("" if handler.each == ONCE else f", run for every {handler.each}")
@@ -448,7 +449,9 @@ class Contexts:
                 if not self.carries(context, edge):
                     continue
                 step = module.step(edge.node, f"'{scope.name or 'module'}' {_verb(edge)} '{edge.target.scope.name}'")
-                steps = context.steps if len(context.steps) >= MAX_STEPS else (*context.steps, step)
+                steps = (*context.steps, step)
+                if len(steps) > MAX_STEPS:
+                    steps = (*steps[:3], *steps[4:])  # how it begins and how it ends say most
                 self._add(
                     edge.target.scope,
                     Context(
@@ -464,9 +467,9 @@ class Contexts:
                         edge=edge,
                     ),
                 )
-            if context.many and (context.where in PER_REQUEST or context.where in THREADS):
+            if context.many and (context.where in PER_REQUEST or context.where in THREADS or context.where == LOOP):
                 for work in calls.launched_in(scope):
-                    if work.where in (spawners.THREAD, spawners.TASK, spawners.GREENLET):
+                    if work.where == spawners.THREAD or (work.where in (spawners.TASK, spawners.GREENLET) and context.where != LOOP):
                         for function in work.functions:
                             if function.module is module:
                                 self.launch(function, work, True)
@@ -482,6 +485,11 @@ class Contexts:
 
 
 def _verb(edge: Edge) -> str:
-    return {"call": "calls", "property": "reads property", "enter": "enters", "callback": "hands over", "inject": "depends on"}.get(
-        edge.how, "calls"
-    )
+    return {
+        "call": "calls",
+        "property": "reads property",
+        "enter": "enters",
+        "callback": "hands over",
+        "inject": "depends on",
+        "wrap": "is decorated by",
+    }.get(edge.how, "calls")

@@ -83,12 +83,12 @@ def effects_of(piece: Piece) -> Iterator[tuple[ast.AST, str]]:
         for node in bindings:
             statement = index.statement(node)
             if isinstance(statement, ast.AugAssign) and statement.target is node:
-                yield statement.target, f"'{name}' is counted on"
+                yield statement.target, f"'{name}' is counted up"
     for attribute, stores in index.attribute_stores.items():
         for store in stores:
             if store.how == "aug" and store.scope.function is piece.scope.function and isinstance(store.target, ast.Attribute):
                 if _outer_name(piece.scope, store.target.value):
-                    yield store.target, f"'{attribute}' is counted on"
+                    yield store.target, f"'{attribute}' is counted up"
 
 
 def _called(piece: Piece, call: ast.Call) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flake8_mongo_threads.driver import kinds
 from flake8_mongo_threads.findings import Span
+from flake8_mongo_threads.semantics.facts import loop_place
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.syntax import CHAINS, base_of
 from flake8_mongo_threads.semantics.values import NOTHING, OPEN, UNKNOWN, Driver, External, Instance, Method, Values
@@ -29,6 +30,8 @@ class CallSite(NamedTuple):
     """What it builds or is called on: ``builds a sync client``, ``on an async collection``; empty for anything else."""
     why: str
     """Why it is nothing of the driver's as far as is known: what else it is, or the step at which it becomes unknown, with its line."""
+    step: str = ""
+    """For a known kind: the condition of the rules about where code runs that is not met; empty when they have something to look at."""
 
 
 class Place(NamedTuple):
@@ -170,7 +173,8 @@ def call_sites(module: "Module", lines: range) -> list[CallSite]:
         text = _source(call) or "a call"
         made = module.inference.agreed(module.values(call))
         if isinstance(made, Driver) and made.family == "client":
-            found.append(CallSite(span, text, f"builds {_with_article(shown_kind(made.family, made.flavour))}", ""))
+            kind = f"builds {_with_article(shown_kind(made.family, made.flavour))}"
+            found.append(CallSite(span, text, kind, "", _why_one_client(module, call)))
             continue
         func = call.func
         if not isinstance(func, ast.Attribute) or (func.attr not in kinds.OPERATION_NAMES and not _driver_method(module, func)):
@@ -179,10 +183,75 @@ def call_sites(module: "Module", lines: range) -> list[CallSite]:
         if kind == "-":
             found.append(CallSite(span, text, "", _something_else(module, func.value)))
         elif kind:
-            found.append(CallSite(span, text, f"on {_with_article(kind)}", ""))
+            found.append(CallSite(span, text, f"on {_with_article(kind)}", "", _why_no_wait(module, call, func)))
         else:
             found.append(CallSite(span, text, "", f"the object is unknown: {told(module, func.value)}"))
     return sorted(found, key=lambda site: (site.span.line, site.span.col))
+
+
+def _why_one_client(module: "Module", call: ast.Call) -> str:
+    """Why nothing shows that a client is built again and again; empty when something may."""
+    scope = module.index.scope(call).function
+    if module.contexts.at(scope):
+        return ""
+    if scope.kind == "module":
+        return "it is built once, when the file is imported or started"
+    return f"nothing shows that '{scope.name}' runs in a loop, on threads, in tasks or for every request"
+
+
+def _why_no_wait(module: "Module", call: ast.Call, func: ast.Attribute) -> str:
+    """Why a call on a driver object does not keep an event loop waiting, and is not one that must be awaited; empty when it may."""
+    driver = module.inference.agreed(module.values(func.value))
+    member = kinds.member(driver.family, driver.flavour, func.attr) if driver is not None else None
+    if driver is None or member is None:
+        return ""
+    if driver.flavour != "sync":
+        if call in module.index.awaited:
+            return "it is awaited"
+        return "" if member.coroutine else f"'{func.attr}' gives nothing to await: it asks the server nothing by itself"
+    if not member.io:
+        return f"'{func.attr}' asks the server nothing by itself"
+    scope = module.index.scope(call).function
+    if loop_place(module, scope):
+        return ""
+    if scope.kind == "module":
+        return "it waits for the server, and the top level of a file is not an event loop"
+    return f"it waits for the server, and nothing shows that '{scope.name}' runs on an event loop"
+
+
+_PLACES = {
+    "thread": "on another thread",
+    "process": "in another process",
+    "task": "as a task of the event loop",
+    "greenlet": "in a greenlet",
+    "callback": "as a callback of the event loop",
+    "run": "on an event loop of its own",
+    "job": "as a job",
+}
+
+
+def handed_over(module: "Module", lines: range) -> list[str]:
+    """What the calls on some lines hand to a thread, process, task and the like, or that nobody knows what becomes of it."""
+    found: list[tuple[int, int, str]] = []
+    known: set[ast.expr] = set()
+    for work in module.calls.works:
+        span = module.source.name_span(work.call)
+        if span.line in lines:
+            known.add(work.target)
+            where = _PLACES.get(work.where, f"as a {work.label}")
+            found.append((span.line, span.col, f"{_source(work.target) or 'work'}: {_source(work.call)}() runs it {where}"))
+    for call in module.index.calls:
+        span = module.source.name_span(call)
+        if span.line not in lines:
+            continue
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+            method = next((value for value in module.values(argument) if isinstance(value, Method)), None)
+            if method is None or argument in known:
+                continue
+            kind = _with_article(shown_kind(method.owner.family, method.owner.flavour))
+            text = f"{_source(argument)}: a method of {kind}, and nothing is known about what {_source(call) or 'the call'}() does with it"
+            found.append((span.line, span.col, text))
+    return [text for _, _, text in sorted(found)]
 
 
 def _with_article(kind: str) -> str:

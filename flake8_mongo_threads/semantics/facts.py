@@ -24,8 +24,10 @@ from flake8_mongo_threads.semantics.lifecycle import (
     call_kept,
     conditional,
     effects,
+    guarded_local,
     is_kept,
     request_store,
+    restarts,
     selected,
     thread_local_store,
     varies_along,
@@ -33,7 +35,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
 )
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, keyword, last_name
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import Awaitable, Const, Driver, External, Function, Mapping, Method, Partial, Sequence
 
 if TYPE_CHECKING:
@@ -134,13 +136,18 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
     request = request_store(module, build.call)
     if request is not None:
         steps = (module.step(request, "stored for one request"),)
-        text = f"what line {getattr(request, 'lineno', 1)} keeps for one request only"
+        text = f"'{path_key(request)}' (line {getattr(request, 'lineno', 1)}), which lives for one request"
         return [made(Context(REQUEST, True, request, text, steps, root=build.scope))]
     if is_kept(module, build):
         return []
     found: list[ClientBuilt] = []
     loop = repeating_loop(module, build.call)
-    if loop is not None and not awaited_by_test(module, build.call, loop) and not selected(module, build.call, loop):
+    if (
+        loop is not None
+        and not awaited_by_test(module, build.call, loop)
+        and not selected(module, build.call, loop)
+        and not guarded_local(module, build.call, loop)
+    ):
         steps = (module.step(loop, "this loop repeats it"),)
         context = Context(LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", steps, root=build.scope)
         found.append(made(context, varies_in_loop(module, build.scope, arguments_of(build.call), loop)))
@@ -150,6 +157,8 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
         if len(context.chain) > 1 and (
             conditional(module, build.call) or any(conditional(module, edge.node) for edge in context.chain[1:])
         ):
+            continue
+        if context.where == LOOP and restarts(context.chain):
             continue
         found.append(made(context, varies_along(module, build, context.chain, context.node if context.where == LOOP else None, module)))
     return found
@@ -170,7 +179,7 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
     for effect in built[:1]:
         call = module.step(edge.node, f"calls '{edge.target.scope.name}'")
         steps = (call, *effect.steps)
-        if loop is not None:
+        if loop is not None and not restarts([edge, *effect.chain]) and not guarded_local(module, edge.node, loop):
             context = Context(
                 LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", (module.step(loop, "this loop repeats it"),), root=scope
             )
@@ -504,7 +513,7 @@ def blocking(module: "Module") -> list[Blocking]:
             continue
         if is_blocking(module, operation) and operation.node not in module.index.awaited:
             step = module.step(operation.node, f"'{operation.name}' blocks until the server answers")
-            found.append(Blocking(module, operation.node, scope, place, operation, module, (), (step,)))
+            found.append(Blocking(module, operation.node, scope, place, operation, module, (), (*_registration(module, scope), step)))
     for scope, edges in module.calls.edges.items():
         place = loop_place(module, scope)
         if not place or scope in never_run:
@@ -517,8 +526,11 @@ def blocking(module: "Module") -> list[Blocking]:
                 continue
             call = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}' on the event loop")
             found.append(
-                Blocking(module, edge.node, scope, place, inner[0], inner[1], (edge.target.scope.name, *inner[2]), (call, *inner[3]))
-            )
+                Blocking(
+                    module, edge.node, scope, place, inner[0], inner[1], (edge.target.scope.name, *inner[2]),
+                    (*_registration(module, scope), call, *inner[3]),
+                )
+            )  # fmt: skip
     return [fact for fact in found if not for_sync_twin(module, fact.node)]
 
 
@@ -530,6 +542,15 @@ def loop_place(module: "Module", scope: Scope) -> str:
         if context.where == spawners.CALLBACK and context.parent is None:
             return context.text
     return ""
+
+
+def _registration(module: "Module", scope: Scope) -> tuple[Step, ...]:
+    """The step that makes a plain function a callback of the event loop; none for a coroutine, which says so itself."""
+    if not scope.is_async:
+        for context in module.contexts.at(scope):
+            if context.where == spawners.CALLBACK and context.parent is None:
+                return context.steps
+    return ()
 
 
 # ---------------------------------------------------------------------- objects handed to workers

@@ -493,7 +493,7 @@ class _Walker:
         while current is not None and current is not statement:
             if isinstance(current, ast.Lambda):
                 return True
-            if isinstance(current, ast.GeneratorExp) and not isinstance(parents.get(current), ast.Call):
+            if isinstance(current, ast.GeneratorExp) and not isinstance(parents.get(current), (ast.Call, ast.YieldFrom)):
                 return True
             current = parents.get(current)
         return False

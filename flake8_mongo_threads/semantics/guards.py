@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.semantics.scopes import Binding
@@ -25,6 +26,8 @@ _GIVES_UP = frozenset(("skip", "skipTest", "fail", "exit", "xfail"))
 _FLAG = re.compile(r"version|^(?:is_|_)?(?:has|have)_|(?:mongo|motor|bson)\w*_?(?:gte|lt|ge|v)?_?\d|^PY_?\d", re.IGNORECASE)
 _TYPE_CHECKING = "TYPE_CHECKING"
 _DRIVER_OBJECTS = ("client", "database", "collection")
+_MOST_OPERANDS = 64
+"""Of a long ``a or b or …`` so many operands before the one in question are looked at."""
 
 
 def expects_failure(module: "Module", node: ast.AST) -> bool:
@@ -122,7 +125,7 @@ def _class_names(node: ast.expr) -> set[str]:
 
 def tested(module: "Module", node: ast.AST) -> bool:
     """Whether a test around or before the code asks for a release or for the name: version tests, probes, TYPE_CHECKING."""
-    return any(is_guard(module, test) for test in _tests(module, node))
+    return any(module.remember("is_guard", test, partial(is_guard, module, test)) for test in _tests(module, node))
 
 
 def _tests(module: "Module", node: ast.AST) -> Iterator[ast.AST]:
@@ -135,10 +138,8 @@ def _tests(module: "Module", node: ast.AST) -> Iterator[ast.AST]:
             if child is not up.test:
                 yield up.test
         elif isinstance(up, ast.BoolOp):
-            for value in up.values:
-                if value is child:
-                    break
-                yield value
+            position = next(index for index, value in enumerate(up.values) if value is child)
+            yield from up.values[max(position - _MOST_OPERANDS, 0) : position]
         elif isinstance(up, COMPREHENSIONS):
             for generator in up.generators:
                 yield from (test for test in generator.ifs if test is not child)
@@ -148,14 +149,23 @@ def _tests(module: "Module", node: ast.AST) -> Iterator[ast.AST]:
         if place is not None:
             owner, field, position = place
             block = getattr(owner, field, None)
-            if isinstance(block, list):
-                for earlier in block[:position]:
-                    if isinstance(earlier, ast.Assert) or (
-                        isinstance(earlier, ast.If) and (_leaves(earlier.body) or _leaves(earlier.orelse))
-                    ):
-                        yield earlier.test
+            if isinstance(block, list) and position > 0:
+                exits = module.remember(f"exits of {field}", owner, partial(_exits, block))
+                for at, test in exits:
+                    if at >= position:
+                        break
+                    yield test
         child = up
         up = index.parents.get(up)
+
+
+def _exits(block: list[ast.stmt]) -> list[tuple[int, ast.expr]]:
+    """The statements of a block that can keep those after them from running: the place of each in it, and its test."""
+    return [
+        (position, statement.test)
+        for position, statement in enumerate(block)
+        if isinstance(statement, ast.Assert) or (isinstance(statement, ast.If) and (_leaves(statement.body) or _leaves(statement.orelse)))
+    ]
 
 
 def _leaves(block: list[ast.stmt]) -> bool:

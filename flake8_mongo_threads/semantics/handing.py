@@ -315,12 +315,12 @@ def _loose(module: "Module", given: ast.expr) -> str:
     if isinstance(given, ast.Dict):
         return "a document"
     if isinstance(given, ast.JoinedStr):
-        return "a text"
+        return "a string"
     values = known(module.values(given))
     if values and all(isinstance(v, Mapping) or (isinstance(v, Driver) and v.family == "document") for v in values):
         return "a document"
     if values and all(isinstance(v, Const) and isinstance(v.value, str) for v in values):
-        return "a text"
+        return "a string"
     if isinstance(given, ast.Name) and all(not isinstance(v, Sequence) for v in values):
         return _declared(module, given)
     return ""
@@ -334,7 +334,7 @@ def _declared(module: "Module", name: ast.Name) -> str:
         return ""
     if all(b.how == "param" and b.annotation is not None for b in bindings):
         if all(_annotated(b.annotation, _TEXTS) for b in bindings):
-            return "a text"
+            return "a string"
         return "a document" if all(_annotated(b.annotation, _DOCUMENTS) for b in bindings) else ""
     if any(b.how not in ("param", "for") for b in bindings):
         return ""

@@ -107,6 +107,14 @@ _ANNOTATION_MAP = frozenset(
 
 EXECUTORS = PROCESS_POOLS | THREAD_POOLS
 
+_DOUBLES = ("unittest.mock.", "mock.", "pytest_mock.")
+"""Where the objects come from that tests put in the place of others."""
+
+_PLAIN_BASES = frozenset(
+    ("builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "typing_extensions.Protocol", "typing_extensions.Generic")
+)
+"""Base classes that have no attributes of interest: what is read from an object of such a class is set by the program."""
+
 
 class Inference:
     """The inference of one analysis."""
@@ -220,6 +228,10 @@ class Inference:
                 if bindings and not (name in current.globals and current.kind != "module"):
                     if use is not None and current.function is own and current.kind != "comprehension":
                         bindings = current.index.reaching(current, name, use)
+                    if current.kind == "module":
+                        if use is not None and len(bindings) > 1:
+                            bindings = _same_arms(current, bindings, use)
+                        return self._global(module, name, bindings)
                     return self.join(module, bindings)
             current = current.parent
         found = self._star(module, name)
@@ -293,6 +305,8 @@ class Inference:
     def _annotated(self, module: "Module", annotation: ast.expr | None, value: ast.expr | None, scope: Scope) -> Values:
         by_value = self.values(module, value) if value is not None else BOTTOM
         if known(by_value) and UNKNOWN not in by_value and not all(isinstance(v, External) for v in known(by_value)):
+            return by_value
+        if by_value and any(isinstance(v, External) and v.path == "typing.TypeAlias" for v in self.values(module, annotation, scope)):
             return by_value
         by_annotation = self.annotation(module, annotation, scope)
         if known(by_annotation) and UNKNOWN not in by_annotation:
@@ -378,10 +392,33 @@ class Inference:
         try:
             bindings = module.index.module_scope.bindings.get(name)
             if bindings:
-                return self.join(module, bindings)
+                return self._global(module, name, bindings)
             return self._star(module, name) or UNKNOWN_ONLY
         finally:
             self.hops -= 1
+            self.active.discard(key)
+
+    def _global(self, module: "Module", name: str, bindings: list[Binding]) -> Values:
+        """What a global name can be: what its module binds it to, and where that is only None, what others put there."""
+        found = self.join(module, bindings)
+        if len(self.project.order) < 2 or any(v is not NOTHING for v in found) or not found:
+            return found
+        key = ("global", id(module), name)
+        if key in self.active:
+            self.cuts += 1
+            return found
+        self.active.add(key)
+        try:
+            parts = [found]
+            for home in list(self.project.order):
+                for store in self._stores(home, name)[:MAX_CALLERS]:
+                    base = store.target.value
+                    if isinstance(base, (ast.Name, ast.Attribute)) and any(
+                        isinstance(v, ModuleRef) and v.module is module for v in self.values(home, base)
+                    ):
+                        parts.append(self.stored(home, store))
+            return union(*parts)
+        finally:
             self.active.discard(key)
 
     # parameters --------------------------------------------------------
@@ -532,6 +569,8 @@ class Inference:
         """What a framework hands to a handler's parameter that has no annotation: the request object."""
         if arg.arg == "self" and scope.cls is None and scope.positional[:1] == [arg]:
             return self._task_class(module, scope)
+        if scope.name == "setup" and scope.positional == [arg] and self._is_extension(module, scope, arg):
+            return (External("discord.ext.commands.Bot()"),)
         if arg.arg not in ("request", "req", "ctx", "context", "update"):
             return None
         from flake8_mongo_threads.concurrency.frameworks import request_type
@@ -541,6 +580,20 @@ class Inference:
             if path:
                 return (External(path),)
         return None
+
+    @staticmethod
+    def _is_extension(module: "Module", scope: Scope, arg: ast.arg) -> bool:
+        """Whether a function is the entry of an extension of a Discord bot: ``def setup(bot): bot.add_cog(…)``."""
+        index = module.index
+        if scope.parent is not index.module_scope:
+            return False
+        if not any(what.module.partition(".")[0] in ("discord", "nextcord", "disnake") for what, _ in index.imports):
+            return False
+        return any(
+            isinstance(node.value, ast.Name) and node.value.id == arg.arg and index.scope(node).function is scope
+            for node in index.attribute_loads.get("add_cog", ())
+            if isinstance(node, ast.Attribute)
+        )
 
     def _task_class(self, module: "Module", scope: Scope) -> Values | None:
         """The task object that Celery hands to ``@app.task(bind=True, base=MongoTask)``."""
@@ -590,7 +643,8 @@ class Inference:
                     break
                 value = self._handed(home, reference, scope, arg)
                 if value is not None and value:
-                    parts.append(value)
+                    # what a test double stands in for is what the others hand over
+                    parts.append(tuple(OPEN if isinstance(v, External) and v.path.startswith(_DOUBLES) else v for v in value))
             parts.extend(self._from_decorators(module, scope, arg))
             return parts
         finally:
@@ -618,7 +672,7 @@ class Inference:
         names: list[str] = [scope.name]
         init = scope.cls is not None and scope.name in ("__init__", "__new__", "__call__", "__post_init__")
         if init and scope.cls is not None:
-            names = [scope.cls.name, *self._subclass_names(module, scope.cls)]
+            names = [scope.cls.name, *self.subclass_names(module, scope.cls)]
         elif scope.kind == "lambda":
             return [(module, scope.node)]
         found: list[tuple[Module, ast.AST]] = []
@@ -631,8 +685,13 @@ class Inference:
         return found
 
     @staticmethod
-    def _subclass_names(module: "Module", cls: Scope) -> list[str]:
-        return [other.name for other in module.index.classes if any(last_name(base) == cls.name for base in other.node.bases)]  # type: ignore[attr-defined]
+    def subclass_names(module: "Module", cls: Scope) -> list[str]:
+        """Names of the classes of a module that inherit directly from a class of that name, with type arguments or without."""
+        return [
+            other.name
+            for other in module.index.classes
+            if any(last_name(b.value if isinstance(b, ast.Subscript) else b) == cls.name for b in other.node.bases)  # type: ignore[attr-defined]
+        ]
 
     def _handed(self, home: "Module", reference: ast.AST, scope: Scope, arg: ast.arg) -> Values | None:
         parent = home.index.parents.get(reference)
@@ -733,7 +792,10 @@ class Inference:
         parts: list[Values] = []
         for value in values:
             if isinstance(value, Class):
-                parts.append((Instance(value),))
+                # a class that only describes another driver's objects to a type checker says nothing of what they are
+                parts.append(UNKNOWN_ONLY if self._is_description(value) else (Instance(value),))
+            elif isinstance(value, External) and value.path in ("typing.NoReturn", "typing.Never"):
+                parts.append((NOTHING,))  # like None: what comes after does not happen
             elif isinstance(value, External):
                 parts.append(self._alias(module, value, scope, depth) or (self.instance(value.path, Site(module, node)),))
             elif isinstance(value, (Sequence, Mapping, Generator, Manager)):
@@ -805,7 +867,19 @@ class Inference:
 
     def _attribute(self, module: "Module", node: ast.AST, scope: Scope) -> Values:
         base = _something(self.values(module, node.value, scope))  # type: ignore[attr-defined]
-        return union(*(self.attribute(value, node.attr, node, module) for value in base)) if base else BOTTOM  # type: ignore[attr-defined]
+        name: str = node.attr  # type: ignore[attr-defined]
+        if len(base) > 1:
+            base = tuple(v for v in base if not isinstance(v, Instance) or self._may_have(v, name, module)) or base
+        return union(*(self.attribute(value, name, node, module) for value in base)) if base else BOTTOM
+
+    def _may_have(self, value: Instance, name: str, module: "Module") -> bool:
+        """Whether reading an attribute of such an object can succeed: what would raise is no alternative."""
+        order = self.resolution_order(value.cls)
+        if any(name in cls.bindings or "__getattr__" in cls.bindings or "__getattribute__" in cls.bindings for _, cls in order):
+            return True
+        if self._opaque_base(value.cls) or any(base not in _PLAIN_BASES for base in self.external_bases(value.cls)):
+            return True
+        return any(self._stores(home, name) for home in self.project.order) or "setattr" in module.source.text
 
     def attribute(self, value: Value, name: str, node: ast.AST | None, module: "Module") -> Values:
         """What an attribute of a value is; ``node`` is the expression that reads it."""
@@ -831,6 +905,10 @@ class Inference:
             return self._external_attribute(value, name, node, module)
         if isinstance(value, Awaitable) and name == "result":
             return (_Result(value),)
+        if isinstance(value, Awaitable) and name == "add_done_callback" and value.how != "coroutine":
+            made = value.call.node if value.call is not None else None
+            pool = isinstance(made, ast.Call) and last_name(made.func) == "submit"
+            return (External(f"{'concurrent.futures' if pool else 'asyncio'}.Future().add_done_callback", value.call),)
         if isinstance(value, Function) and node is not None:
             return self._function_attribute(value, name, module)
         return UNKNOWN_ONLY
@@ -933,8 +1011,27 @@ class Inference:
         for path in self.external_bases(cls):
             kind = kinds.class_kind(path) or wrappers.CLASSES.get(path)
             if kind is not None:
-                return kind
+                return None if self._awaited_instead(cls, *kind) else kind
         return None
+
+    def _is_description(self, cls: Class) -> bool:
+        """Whether a subclass of a driver class makes blocking operations ``async def``."""
+        bases = cls.scope.node.bases  # type: ignore[attr-defined]
+        if not bases or not any(isinstance(n, ast.AsyncFunctionDef) for n in cls.scope.node.body):  # type: ignore[attr-defined]
+            return False
+        return self.driver_base(cls) is None and any(kinds.class_kind(path) is not None for path in self.external_bases(cls))
+
+    def _awaited_instead(self, cls: Class, family: str, flavour: str) -> bool:
+        """Whether a subclass of a blocking class makes its operations ``async def``: then it stands for another driver's object."""
+        if flavour != "sync":
+            return False
+        for _, scope in self.resolution_order(cls):
+            for name, bindings in scope.bindings.items():
+                if not name.startswith("_") and any(b.how == "def" and isinstance(b.node, ast.AsyncFunctionDef) for b in bindings):
+                    member = kinds.member(family, flavour, name)
+                    if member is not None and member.io:
+                        return True
+        return False
 
     def _opaque_base(self, cls: Class) -> bool:
         """Whether some base cannot be read, so that an attribute we do not find may exist all the same."""
@@ -987,23 +1084,29 @@ class Inference:
     def _instance_attribute(self, value: Instance, name: str, node: ast.AST | None, module: "Module") -> Values:
         parts: list[Values] = []
         order = self.resolution_order(value.cls)
+        declared = True
         for home, cls in order:
             if name in cls.bindings:
                 parts.append(self._class_binding(home, cls, name, value, node, module))
+                declared = declared and all(b.how == "ann" and b.value is None for b in cls.bindings[name])
                 methods = any(b.how == "def" for b in cls.bindings[name])
                 if methods:
                     break
         set_here = [v for home, cls in order for v in self._self_stores(home, cls, name)]
         parts.extend(set_here[: MAX_RETURNS + 4])
-        if not parts:
-            parts.extend(self._outside_stores(module, value, name))
+        if not set_here and declared:
+            # nothing, or a bare annotation: what is put there from outside says more
+            outside = self._outside_stores(module, value, name)
+            if (outside and self.agreed(union(*outside)) is not None) or not parts:
+                parts = outside
         result = union(*parts) if parts else BOTTOM
-        if result:
-            return result
-        if node is not None and not set_here:
+        if node is not None and not known(result) and not any(v is UNKNOWN for v in result):
+            # a base class or mixin reads what only its subclasses set
             subclass = self._from_subclasses(value, name, node, module)
-            if subclass:
-                return subclass
+            if known(subclass):
+                return union(result, subclass)
+        if result or set_here:
+            return result
         kind = self.driver_base(value.cls)
         if kind is not None:
             return self.member(Driver(kind[0], kind[1], value.site), name, node, module)
@@ -1012,7 +1115,7 @@ class Inference:
         for home, cls in order:
             if "__getattr__" in cls.bindings:
                 return self._delegated(home, cls, value, name, node, module)
-        bases = self.external_bases(value.cls)
+        bases = [base for base in self.external_bases(value.cls) if base not in _PLAIN_BASES]
         for base in bases:
             handed = wrappers.ATTRIBUTES.get((base, name))
             if handed is not None:
@@ -1031,11 +1134,23 @@ class Inference:
         wanted = value.cls.scope
         for home in list(self.project.order):
             for other in home.index.classes:
-                if other is wanted or not any(last_name(b) == wanted.name for b in other.node.bases):  # type: ignore[attr-defined]
+                inherited: list[ast.expr] = other.node.bases  # type: ignore[attr-defined]
+                if other is wanted or not any(last_name(b.value if isinstance(b, ast.Subscript) else b) == wanted.name for b in inherited):
                     continue
-                order = self.resolution_order(Class(home, other))
-                if not any(scope is wanted for _, scope in order):
-                    continue
+                if name in other.bindings or any(s.scope.function.cls is other for s in self._stores(home, name)):
+                    # what the subclass sets itself is enough: its other bases need not be read
+                    order = [(home, other)]
+                    if not any(
+                        isinstance(v, Class) and v.scope is wanted
+                        for base in other.node.bases  # type: ignore[attr-defined]
+                        if last_name(base.value if isinstance(base, ast.Subscript) else base) == wanted.name
+                        for v in self.values(home, base)
+                    ):
+                        continue
+                else:
+                    order = self.resolution_order(Class(home, other))
+                    if not any(scope is wanted for _, scope in order):
+                        continue
                 for owner, scope in order:
                     if scope is wanted:
                         continue
@@ -1046,7 +1161,15 @@ class Inference:
 
     def _delegated(self, home: "Module", cls: Scope, value: Instance, name: str, node: ast.AST | None, module: "Module") -> Values:
         """A ``__getattr__`` of the form ``return getattr(self._client, name)`` hands over to another object."""
+        del value
+        target = self.agreed(self._stand_in(home, cls))
+        return self.member(target, name, node, module) if target is not None else UNKNOWN_ONLY
+
+    def _stand_in(self, home: "Module", cls: Scope) -> Values:
+        """The object whose attributes a class's ``__getattr__`` gives; nothing where it only raises."""
         for definition in self.definitions(cls, "__getattr__"):
+            if not definition.returns and isinstance(definition.node.body[-1], ast.Raise):  # type: ignore[attr-defined]
+                return BOTTOM
             if len(definition.returns) != 1:
                 continue
             returned = definition.returns[0]
@@ -1056,10 +1179,15 @@ class Inference:
                 and returned.func.id == "getattr"
                 and len(returned.args) >= 2
             ):
-                target = self.agreed(self.values(home, returned.args[0]))
-                if target is not None:
-                    return self.member(target, name, node, module)
+                return self.values(home, returned.args[0])
         return UNKNOWN_ONLY
+
+    def stands_for(self, value: Instance) -> Values:
+        """What an object answers for whatever attribute is asked of it: itself, or what its ``__getattr__`` hands over to."""
+        for home, cls in self.resolution_order(value.cls):
+            if "__getattr__" in cls.bindings:
+                return tuple(v for v in self._stand_in(home, cls) if v is not NOTHING)
+        return (value,)
 
     def _self_stores(self, home: "Module", cls: Scope, name: str) -> list[Values]:
         """What methods of a class assign to ``self.name``."""
@@ -1076,7 +1204,7 @@ class Inference:
             positional = method.positional
             if positional and store.target.value.id == positional[0].arg:
                 found.append(self.stored(home, store))
-        return [v for v in found if v]
+        return found
 
     def _outside_stores(self, module: "Module", value: Instance, name: str) -> list[Values]:
         """What code outside the class assigns to the attribute of such an object."""
@@ -1140,7 +1268,7 @@ class Inference:
             if scope is None:
                 continue
             decorators = self.decorators(home, scope)
-            if decorators & PROPERTY_DECORATORS:
+            if decorators & PROPERTY_DECORATORS or self.is_descriptor(home, scope):
                 parts.append(self._read_property(home, scope, receiver, node, module))
             elif "builtins.staticmethod" in decorators:
                 parts.append((Function(home, scope),))
@@ -1254,6 +1382,8 @@ class Inference:
         folder = os.path.dirname(module.location)
         looked = 0
         for _ in range(4):
+            if not modules.inside(folder, module.roots):
+                break
             try:
                 names = sorted(n for n in os.listdir(folder) if n.endswith(".py"))
             except OSError:
@@ -1264,7 +1394,7 @@ class Inference:
                     continue
                 looked += 1
                 parsed = modules.read(path)
-                if parsed is not None and any(needle in parsed.text for needle in needles):
+                if parsed is not None and any(parsed.has(needle) for needle in needles):
                     loaded = self.project.load(path, module)
                     if loaded is not None:
                         found.append(loaded)
@@ -1965,6 +2095,26 @@ class Inference:
         module.decorator_paths[scope] = result
         return result
 
+    def is_property(self, module: "Module", scope: Scope) -> bool:
+        """Whether reading a method as an attribute runs it."""
+        return bool(self.decorators(module, scope) & PROPERTY_DECORATORS) or self.is_descriptor(module, scope)
+
+    def is_descriptor(self, module: "Module", scope: Scope) -> bool:
+        """Whether a decorator of a method is a class of the program whose ``__get__`` calls the method and gives what it returns."""
+        for decorator in scope.decorators:
+            if not isinstance(decorator, (ast.Name, ast.Attribute)):
+                continue
+            for value in self.values(module, decorator):
+                if not isinstance(value, Class):
+                    continue
+                for _, cls in self.resolution_order(value):
+                    for getter in self.definitions(cls, "__get__"):
+                        if any(_calls_own(returned, getter) for returned in getter.returns):
+                            return True
+                if any(base in PROPERTY_DECORATORS for base in self.external_bases(value)):
+                    return True
+        return False
+
     def is_cached(self, module: "Module", scope: Scope) -> bool:
         """Whether a function's body runs once, by its decorator."""
         if self.decorators(module, scope) & CACHING_DECORATORS:
@@ -1974,6 +2124,21 @@ class Inference:
             if name and any(mark in name.lower() for mark in ("cache", "singleton", "memoize", "run_once", "call_once")):
                 return True
         return False
+
+
+def _calls_own(returned: ast.expr, getter: Scope) -> bool:
+    """Whether what a descriptor's ``__get__`` returns is the result of a function that the descriptor keeps: ``self.func(obj)``."""
+    values: list[ast.AST] = [returned]
+    if isinstance(returned, ast.Name):
+        values = [b.value for b in getter.bindings.get(returned.id, ()) if b.how == "assign" and b.value is not None]
+    own = getter.positional[0].arg if getter.positional else ""
+    return any(
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Attribute)
+        and isinstance(value.func.value, ast.Name)
+        and value.func.value.id == own
+        for value in values
+    )
 
 
 class _Result(Value):
@@ -2021,6 +2186,35 @@ def _bound_before(scope: Scope, bindings: list[Binding], use: ast.AST) -> list[B
     statement = index.statement(use)
     place = (getattr(use, "lineno", 0), getattr(use, "col_offset", 0))
     return [b for b in bindings if b.how == "def" or (b.position < place and index.statement(b.node) is not statement)]
+
+
+def _same_arms(scope: Scope, bindings: list[Binding], use: ast.AST) -> list[Binding]:
+    """The bindings of a module that can hold where a name is used: code in one arm of an ``if`` sees none of the other's.
+
+    A module runs once, so a function that is defined in one arm runs only where that arm was taken.
+    """
+    mine = _arms(scope, use)
+    if not mine:
+        return bindings
+    kept = [b for b in bindings if all(mine.get(test, arm) == arm for test, arm in _arms(scope, b.node).items())]
+    return kept or bindings
+
+
+def _arms(scope: Scope, node: ast.AST) -> dict[ast.AST, str]:
+    """The ``if`` statements at the top level of a module around a node, with the arm that it stands in."""
+    index = scope.index
+    found: dict[ast.AST, str] = {}
+    current: ast.AST | None = node
+    while current is not None:
+        place = index.place.get(current)
+        if place is not None:
+            owner, field, _ = place
+            if isinstance(owner, ast.If):
+                found[owner] = field
+            elif isinstance(owner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.For, ast.While, ast.AsyncFor)):
+                found.clear()  # what is inside runs any number of times
+        current = index.parents.get(current)
+    return found
 
 
 def _class_of(scope: Scope) -> Scope | None:
@@ -2111,19 +2305,22 @@ def _next(self: Inference, module: "Module", call: ast.Call, path: str) -> Value
 def _getattr(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
     del path
     name = self._constant(module, call.args[1]) if len(call.args) > 1 else None
-    base = self.values(module, call.args[0]) if call.args else UNKNOWN_ONLY
+    base = _something(self.values(module, call.args[0])) if call.args else UNKNOWN_ONLY
     if isinstance(name, str):
         found = union(*(self.attribute(v, name, call, module) for v in base)) if base else UNKNOWN_ONLY
         if len(call.args) > 2:
             found = union(found, self.values(module, call.args[2]))
         return found
     parts: list[Values] = []
-    for value in base:
-        child = CHAIN.get(value.family) if isinstance(value, Driver) else None
-        parts.append(
-            (Driver(child, value.flavour, Site(module, call), value),) if child is not None and isinstance(value, Driver) else UNKNOWN_ONLY
-        )
-    return union(*parts) if parts else UNKNOWN_ONLY
+    for candidate in base:
+        for value in self.stands_for(candidate) if isinstance(candidate, Instance) else (candidate,):
+            child = CHAIN.get(value.family) if isinstance(value, Driver) else None
+            parts.append(
+                (Driver(child, value.flavour, Site(module, call), value),)
+                if child is not None and isinstance(value, Driver)
+                else UNKNOWN_ONLY
+            )
+    return union(*parts) if parts else (BOTTOM if base and all(isinstance(v, Instance) for v in base) else UNKNOWN_ONLY)
 
 
 def _enumerate(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
@@ -2230,6 +2427,15 @@ def _allocate(self: Inference, module: "Module", call: ast.Call, path: str) -> V
     return union(*((Instance(v, Site(module, call)),) if isinstance(v, Class) else UNKNOWN_ONLY for v in self.values(module, call.args[0])))
 
 
+def _iterator(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    """``iter(cursor)``: a cursor is its own iterator."""
+    if len(call.args) == 1:
+        values = self.values(module, call.args[0])
+        if values and all(isinstance(v, Driver) and v.family in CURSORS and v.flavour == "sync" for v in values):
+            return values
+    return (External(path + "()", Site(module, call)),)
+
+
 _EXTERNAL_CALLS: dict[str, Callable[[Inference, "Module", ast.Call, str], Values]] = {
     "functools.partial": _partial,
     "functools.partialmethod": _partial,
@@ -2244,6 +2450,7 @@ _EXTERNAL_CALLS: dict[str, Callable[[Inference, "Module", ast.Call, str], Values
     "contextlib.closing": _closing,
     "contextlib.aclosing": _closing,
     "contextlib.nullcontext": _closing,
+    "builtins.iter": _iterator,
     "builtins.next": _next,
     "builtins.anext": _anext,
     "builtins.getattr": _getattr,

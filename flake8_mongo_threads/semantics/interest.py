@@ -60,65 +60,106 @@ class Outline:
 
     __slots__ = ("classes", "clients", "functions", "properties", "relevant")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, parsed: modules.ParsedFile) -> None:
+        text = parsed.text
         self.functions: list[tuple[str, frozenset[str]]] = []
         """Every function and class with the words of its body."""
         self.classes: set[str] = set()
         found = list(_DEF.finditer(text))
+        ends = [len(text)] * len(found)
+        around: list[int] = []  # the definitions that the one at hand stands in, by position
         for position, match in enumerate(found):
+            while around and len(match.group(1)) <= len(found[around[-1]].group(1)):
+                ends[around.pop()] = match.start()
+            around.append(position)
+        for match, end in zip(found, ends, strict=True):
             if match.group(2):
                 self.classes.add(match.group(3))
-            indent = len(match.group(1))
-            end = len(text)
-            for later in found[position + 1 :]:
-                if len(later.group(1)) <= indent:
-                    end = later.start()
-                    break
             self.functions.append((match.group(3), frozenset(_WORD.findall(text, match.end(), end))))
         self.properties = frozenset(_PROPERTY.findall(text)) if "property" in text else frozenset()
         self.clients = "Client" in text and _CLIENT_CLASS.search(text) is not None
-        self.relevant = modules.mentions_driver(text) or any(
-            mark in text for mark in ("_one(", "_many(", "_one_and_", ".count_documents(", ".bulk_write(", "start_session")
-        )
+        self.relevant = parsed.driver or parsed.like_driver
 
 
 _outlines: dict[tuple[str, int], Outline] = {}
 
 
-def outline(text: str, path: str) -> Outline:
+def outline(parsed: modules.ParsedFile) -> Outline:
     """The outline of a file, kept by content."""
-    key = (path, hash(text))
+    key = (parsed.path, hash(parsed.text))
     found = _outlines.get(key)
     if found is None:
         if len(_outlines) > 2048:
             _outlines.clear()
-        found = _outlines[key] = Outline(text)
+        found = _outlines[key] = Outline(parsed)
     return found
 
 
-def interesting(path: str, roots: tuple[str, ...], uses: frozenset[str] = _USES, depth: int = 0) -> frozenset[str]:
-    """Names of the functions and classes of a file that lead to the driver, or to calls of some of its members; kept for the run."""
+def leading(paths: list[str], roots: tuple[str, ...]) -> frozenset[str]:
+    """Of some files, and those that they import directly or through others, the ones that lead to a file that has to do with the driver.
+
+    In a large program most do not, and their texts need not be looked at closely.
+    """
+    users: dict[str, list[str]] = {path: [] for path in paths}
+    layer = list(users)
+    for _ in range(MAX_DEPTH + 1):
+        following: list[str] = []
+        for path in layer:
+            for imported in modules.neighbour(path, roots).imports[:MAX_FILES]:
+                if imported not in users:
+                    users[imported] = []
+                    following.append(imported)
+                users[imported].append(path)
+        layer = following
+    pending = [path for path in users if _has_to_do_with_driver(path)]
+    found = set(pending)
+    while pending:
+        for user in users[pending.pop()]:
+            if user not in found:
+                found.add(user)
+                pending.append(user)
+    return frozenset(found)
+
+
+def _has_to_do_with_driver(path: str) -> bool:
+    parsed = modules.read(path)
+    return parsed is not None and (parsed.driver or parsed.like_driver)
+
+
+def interesting(
+    path: str, roots: tuple[str, ...], uses: frozenset[str] = _USES, depth: int = 0, among: frozenset[str] | None = None
+) -> frozenset[str]:
+    """Names of the functions and classes of a file that lead to the driver, or to calls of some of its members; kept for the run.
+
+    ``among`` are the files that ``leading`` tells, where the caller has asked already.
+    """
     known = modules.interesting.get((path, uses))
     if known is not None:
         return known
+    if among is None:
+        among = leading([path], roots)
+    if path not in among:
+        return frozenset()
     parsed = modules.read(path)
     if parsed is None:
         return frozenset()
-    shape = outline(parsed.text, path)
+    shape = outline(parsed)
     everything = frozenset(name for name, _ in shape.functions) | shape.classes
     if depth > MAX_DEPTH:
         return everything
     modules.interesting[path, uses] = everything  # an import cycle takes everything
-    found = modules.interesting[path, uses] = _closure(shape, path, roots, uses, depth)
+    found = modules.interesting[path, uses] = _closure(shape, path, roots, uses, depth, among)
     return found
 
 
-def _closure(shape: Outline, path: str, roots: tuple[str, ...], uses: frozenset[str], depth: int) -> frozenset[str]:
+def _closure(
+    shape: Outline, path: str, roots: tuple[str, ...], uses: frozenset[str], depth: int, among: frozenset[str]
+) -> frozenset[str]:
     names: set[str] = set()
     if shape.relevant:
         names |= uses
     for neighbour in modules.neighbour(path, roots).imports[:MAX_FILES]:
-        names |= interesting(neighbour, roots, uses, depth + 1)
+        names |= interesting(neighbour, roots, uses, depth + 1, among)
     found: set[str] = set()
     changed = True
     while changed:
@@ -134,21 +175,23 @@ def _closure(shape: Outline, path: str, roots: tuple[str, ...], uses: frozenset[
 def definitions(project: "Project") -> tuple[frozenset[str], frozenset[str], bool]:
     """What the linted file and the modules that it leads to define: callables, properties, whether any class is a client."""
     root = project.order[0]
-    own = outline(root.source.text, root.location)
+    text = modules.of_text(root.location, root.source.text)
+    own = outline(text)
     names: set[str] = {name for name, _ in own.functions} | own.classes
     properties = set(own.properties)
     clients = own.clients
-    paths = modules.related(root.location, root.roots, root.source.text, MAX_FILES)
+    paths = modules.related(text, root.roots, MAX_FILES)
     paths.extend(module.location for module in project.order[1:])
     if os.path.basename(root.location).startswith("test"):
         paths.append(os.path.join(os.path.dirname(root.location), "conftest.py"))
+    among = leading(paths, root.roots)
     for path in paths:
-        parsed = modules.read(path)
+        parsed = modules.read(path) if path in among else None
         if parsed is None:
             continue
-        shape = outline(parsed.text, path)
-        leading = interesting(path, root.roots)
-        names |= leading
-        properties |= shape.properties & leading
+        shape = outline(parsed)
+        found = interesting(path, root.roots, among=among)
+        names |= found
+        properties |= shape.properties & found
         clients = clients or shape.clients
     return frozenset(names), frozenset(properties), clients

@@ -6,6 +6,7 @@ parameters of the handler: one client per deployment is right.
 """
 
 import ast
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from flake8_mongo_threads.concurrency.names import slot
@@ -14,7 +15,7 @@ from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
 from flake8_mongo_threads.semantics.spawns import enclosing_loop
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, last_name, names_in, path_key, walk
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, WITHS, last_name, names_in, path_key, walk
 from flake8_mongo_threads.semantics.values import Class, External, Function, Instance, Partial, Value
 
 if TYPE_CHECKING:
@@ -185,11 +186,8 @@ def guarded(module: "Module", node: ast.AST, scope: Scope, keys: list[str]) -> b
     """Whether a test on the place that stores a value stands around the node or before it in the function."""
     tails = {k.rstrip("[").rpartition(".")[2] or k for k in keys}
     tails |= {k.partition("[")[0].rpartition(".")[2] for k in keys}
-    for test, where in module.index.tests:
-        if where.function is not scope:
-            continue
-        if mentions(test, tails):
-            return True
+    if not tails.isdisjoint(module.remember("words of its tests", scope, lambda: _words_of_tests(module, scope))):
+        return True
     for attempt, where in module.index.tries:
         if where.function is scope and any(_cache_miss(h) for h in attempt.handlers):  # type: ignore[attr-defined]
             for statement in attempt.body:  # type: ignore[attr-defined]
@@ -213,11 +211,7 @@ def _memo_guard(module: "Module", node: ast.AST, scope: Scope) -> bool:
     """``client = self._cached or MongoClient()`` and ``return cached if cached else MongoClient()``."""
     parent = module.index.parents.get(node)
     if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):
-        return any(
-            isinstance(v, (ast.Attribute, ast.Subscript)) or (isinstance(v, ast.Name) and v.id in scope.globals)
-            for v in parent.values
-            if v is not node
-        )
+        return bool(module.remember("operand that may be a cache", parent, lambda: _cache_among(parent.values, scope)))
     # an exception handler that fills a cache: try: return cache[key] except KeyError: …
     for up in module.index.ancestors(node):
         if isinstance(up, FUNCTIONS):
@@ -227,6 +221,10 @@ def _memo_guard(module: "Module", node: ast.AST, scope: Scope) -> bool:
     return False
 
 
+def _cache_among(values: list[ast.expr], scope: Scope) -> bool:
+    return any(isinstance(v, (ast.Attribute, ast.Subscript)) or (isinstance(v, ast.Name) and v.id in scope.globals) for v in values)
+
+
 def _cache_miss(handler: ast.ExceptHandler) -> bool:
     names = {last_name(n) for n in walk(handler.type)} if handler.type is not None else set()
     return bool(names & {"KeyError", "AttributeError", "NameError", "LookupError", "UnboundLocalError", "RuntimeError"})
@@ -234,16 +232,22 @@ def _cache_miss(handler: ast.ExceptHandler) -> bool:
 
 def mentions(test: ast.AST | None, tails: set[str]) -> bool:
     """Whether an expression reads one of the given names, as a name, an attribute, or a text given to ``hasattr``."""
-    if test is None:
-        return False
+    return test is not None and any(word in tails for word in _words(test))
+
+
+def _words(test: ast.AST) -> Iterator[str]:
     for node in walk(test):
-        if isinstance(node, ast.Name) and node.id in tails:
-            return True
-        if isinstance(node, ast.Attribute) and node.attr in tails:
-            return True
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in tails:
-            return True
-    return False
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def _words_of_tests(module: "Module", scope: Scope) -> set[str]:
+    """All that the tests in a function's own code mention."""
+    return {word for test, where in module.index.tests if where.function is scope for word in _words(test)}
 
 
 def _singleton(module: "Module", cls: Scope) -> bool:
@@ -563,6 +567,45 @@ def call_kept(module: "Module", edge: Edge) -> bool:
     return _guards_call(module, edge) or _construction_kept(edge)
 
 
+def restarts(chain: list[Edge]) -> bool:
+    """Whether a chain of calls enters a function that only an error ends: what calls it in a loop starts it again after one."""
+    return any(_endless(edge.target.module, edge.target.scope) for edge in chain)
+
+
+def _endless(module: "Module", scope: Scope) -> bool:
+    """Whether the body of a function ends in a ``while True`` without ``break`` or ``return``."""
+    if scope.is_async and scope.yields:
+        return False
+    for loop, where in module.index.loops:
+        if where is not scope or not isinstance(loop, ast.While) or not (isinstance(loop.test, ast.Constant) and loop.test.value):
+            continue
+        place = module.index.place.get(loop)
+        if place is None or (place[0] is not scope.node and not (isinstance(place[0], (*WITHS, *TRIES)) and place[1] == "body")):
+            continue
+        if not any(isinstance(node, (ast.Break, ast.Return)) for node in walk(loop)):
+            return True
+    return False
+
+
+def guarded_local(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
+    """``if client is None: client = MongoClient()`` in a loop, with a local that nothing else in the loop sets."""
+    index = module.index
+    targets = [t for t in stored_in(module, node) if isinstance(t, ast.Name)]
+    if len(targets) != 1:
+        return False
+    name, scope = targets[0].id, index.scope(node).function
+    if any(b.node is not targets[0] and index.within(b.node, loop) for b in scope.bindings.get(name, ())):
+        return False
+    child: ast.AST = node
+    for up in index.ancestors(node):
+        if up is loop:
+            return False
+        if isinstance(up, ast.If) and child in up.body and mentions(up.test, {name}):
+            return True
+        child = up
+    return False
+
+
 def thread_local_store(module: "Module", call: ast.AST) -> ast.AST | None:
     """The attribute of a ``threading.local()``, or of an object of a subclass of it, that a value is stored in."""
     for target in stored_in(module, call):
@@ -576,13 +619,36 @@ def thread_local_store(module: "Module", call: ast.AST) -> ast.AST | None:
 
 
 def request_store(module: "Module", call: ast.AST) -> ast.AST | None:
-    """The attribute of ``flask.g`` or of a request's state that a value is stored in: it lives for one request."""
-    for target in stored_in(module, call):
-        if isinstance(target, ast.Attribute):
-            for value in module.values(target.value):
-                if isinstance(value, External) and slot(value.path).partition(".")[0] in ("g", "request"):
-                    return target
+    """The attribute of ``flask.g`` or of a request's state that a value is stored in: it lives for one request.
+
+    The value may be held by a local first, and its database or collection be what is stored.
+    """
+    direct = stored_in(module, call)
+    for target in direct:
+        if _of_one_request(module, target):
+            return target
+    scope = module.index.scope(call).function
+    later = _stored_later(module, scope, direct)
+    if not later or not all(isinstance(target, ast.Name) for target in direct) or shared_targets(module, scope, direct):
+        return None
+    kept = [target for target in later if _holds_client(module, target)]
+    if kept and all(_of_one_request(module, target) for target in kept):
+        return kept[0]
     return None
+
+
+def _of_one_request(module: "Module", target: ast.AST) -> bool:
+    return isinstance(target, ast.Attribute) and any(
+        isinstance(value, External) and slot(value.path).partition(".")[0] in ("g", "request") for value in module.values(target.value)
+    )
+
+
+def _holds_client(module: "Module", target: ast.AST) -> bool:
+    """Whether what is stored in a target is a client, or an object that keeps one: not a document read with it."""
+    statement = module.index.statement(target)
+    value = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
+    owner = module.inference.kind(module, value) if value is not None else None
+    return owner is None or owner.family in ("client", "database", "collection")
 
 
 def awaited_by_test(module: "Module", call: ast.AST, loop: ast.AST) -> bool:

@@ -18,6 +18,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
     guarded,
     in_handler_of,
     is_kept,
+    request_store,
     shared_targets,
     stored_in,
     try_of,
@@ -425,6 +426,8 @@ def _waited(module: "Module", work: Work) -> bool:
             return True
         if isinstance(parent, (ast.For, ast.comprehension)):
             return True
+    if _collected(module, work.call):
+        return True
     if work.path == "asyncio.as_completed" and isinstance(parent, (ast.For, ast.AsyncFor, ast.comprehension)):
         return True
     if work.where == spawners.TASK:
@@ -434,6 +437,30 @@ def _waited(module: "Module", work: Work) -> bool:
                 return True
             node = module.index.parents.get(node)
     return False
+
+
+def _collected(module: "Module", launch: ast.AST) -> bool:
+    """Whether the handles of launches are waited for where they are made: ``wait([pool.submit(…), …])``, ``[f.result() for f in [pool.submit(…), …]]``."""
+    parents = module.index.parents
+    node, parent = launch, parents.get(launch)
+    while isinstance(parent, (ast.List, ast.Tuple, ast.Set, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.Starred)):
+        node, parent = parent, parents.get(parent)
+    if node is launch:
+        return False
+    if isinstance(parent, ast.Call) and node in parent.args:
+        called = {v.path.rpartition(".")[2] for v in module.values(parent.func) if isinstance(v, External)}
+        if "wait" in called:
+            return True
+        if "as_completed" not in called:
+            return False
+        node, parent = parent, parents.get(parent)
+    if isinstance(parent, ast.comprehension) and node is parent.iter:
+        parent = parents.get(parent)
+    elif not (isinstance(parent, ast.For) and node is parent.iter):
+        return False
+    return parent is not None and any(
+        isinstance(n, ast.Attribute) and n.attr in ("result", "exception", "join", "get") for n in walk(parent)
+    )
 
 
 def _with_closer(module: "Module", work: Work, held: Driver) -> ClosedEarly | None:
@@ -843,6 +870,7 @@ def racy_builds(module: "Module") -> list[RacyBuild]:
             build.flavour != "sync"
             or not is_kept(module, build)
             or module.inference.is_cached(module, scope)
+            or request_store(module, build.call) is not None
             or under_lock(module, build.call)
             or _acquired(module, build.call)
         ):

@@ -226,7 +226,9 @@ def _repeated(module: "Module", entry: Entry) -> tuple[str, tuple[Step, ...]] | 
     for context in module.contexts.at(scope):
         if _many(context):
             return (
-                f"'{scope.name}' runs on {context.text}" if context.where in THREADS else f"'{scope.name}' runs for {context.text}",
+                f"'{scope.name}', which enters one, runs on {context.text}"
+                if context.where in THREADS
+                else f"each run of {context.text} enters another",
                 context.steps,
             )
     return _wrapper(module, entry, scope)

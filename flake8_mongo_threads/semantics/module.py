@@ -61,7 +61,7 @@ class Module:
         self._contexts: Contexts | None = None
         self._builds: list[Build] | None = None
         self._facts: dict[type, list[object]] = {}
-        self._function_memo: dict[tuple[str, Scope], object] = {}
+        self._function_memo: dict[tuple[str, object], object] = {}
 
     @property
     def path(self) -> str:
@@ -114,9 +114,9 @@ class Module:
             found = self._facts[kind] = PRODUCERS[kind](self)
         return found  # type: ignore[return-value]
 
-    def remember(self, name: str, scope: Scope, compute: "Callable[[], Any]", during: object = None) -> "Any":
-        """Memoise a property of a function; while it is being computed it is ``during``, which cuts recursion."""
-        key = (name, scope)
+    def remember(self, name: str, what: Scope | ast.AST, compute: "Callable[[], Any]", during: object = None) -> "Any":
+        """Memoise a property of a function or node; while it is being computed it is ``during``, which cuts recursion."""
+        key = (name, what)
         if key in self._function_memo:
             return self._function_memo[key]
         self._function_memo[key] = during
@@ -177,8 +177,8 @@ class Project:
             from flake8_mongo_threads.semantics.interest import MAX_FILES
 
             root = self.order[0]
-            found = [modules.ParsedFile(root.location, root.source.text)]
-            for path in modules.related(root.location, root.roots, root.source.text, MAX_FILES):
+            found = [modules.of_text(root.location, root.source.text)]
+            for path in modules.related(found[0], root.roots, MAX_FILES):
                 parsed = modules.read(path)
                 if parsed is not None:
                     found.append(parsed)
@@ -257,4 +257,4 @@ def display(source: Source, asker: Module) -> Source:
         shown = os.path.relpath(source.path)
     except ValueError:  # another drive on Windows
         return source
-    return Source(shown, source.lines, source.path)
+    return source.shown_as(shown)

@@ -6,6 +6,7 @@ missing, unreadable or broken is simply unknown.
 
 import ast
 import os
+import re
 import sys
 import time
 from typing import NamedTuple
@@ -29,22 +30,27 @@ EXTERNAL_ROOTS = frozenset(
 )  # fmt: skip
 """Top-level names that are never the user's own: not looked for on disk."""
 
-_PROJECT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg", "requirements.txt", "Pipfile")
+_PROJECT_MARKS = (
+    "pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg", "requirements.txt", "Pipfile", "tox.ini", "environment.yml", ".github", ".gitlab-ci.yml",
+    ".travis.yml",
+)  # fmt: skip
 
 FRESH_SECONDS = 3.0
-"""How long answers about the file system are taken for true; :func:`new_run` forgets them all."""
+"""After a pause as long as this, answers about the file system are no longer taken for true; :func:`new_run` forgets them all."""
 _resolved: dict[tuple[tuple[str, ...] | str, str, int], str] = {}
 _roots: dict[tuple[str, tuple[str, ...]], tuple[str, tuple[str, ...], str]] = {}
 _entries: dict[str, frozenset[str]] = {}
 _checked: dict[str, "ParsedFile | None"] = {}
-_started = 0.0
+_used = 0.0
 _files: dict[str, tuple[tuple[int, int], "ParsedFile | None"]] = {}
+_overlay: dict[str, "ParsedFile"] = {}
+_consulted: set[str] | None = None
 
 
 class ParsedFile:
     """A file that was read: its text and, once asked for, its index."""
 
-    __slots__ = ("_failed", "_index", "_source", "_words", "imports", "path", "text")
+    __slots__ = ("_driver", "_failed", "_index", "_like_driver", "_packages", "_source", "_words", "imports", "path", "text")
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
@@ -54,6 +60,30 @@ class ParsedFile:
         self._failed = False
         self._index: Index | None = None
         self._words: dict[str, bool] = {}
+        self._driver: bool | None = None
+        self._like_driver: bool | None = None
+        self._packages: frozenset[str] | None = None
+
+    @property
+    def driver(self) -> bool:
+        """Whether the text names a driver."""
+        if self._driver is None:
+            self._driver = _names_driver(self.text) or not self.packages.isdisjoint(_IMPORTED_MARKS)
+        return self._driver
+
+    @property
+    def like_driver(self) -> bool:
+        """Whether the text calls methods that few other libraries have, or starts a session."""
+        if self._like_driver is None:
+            self._like_driver = calls_like_driver(self.text) or "start_session" in self.text
+        return self._like_driver
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """The top-level packages that the text imports, as far as that is seen without parsing it."""
+        if self._packages is None:
+            self._packages = frozenset(name.partition(".")[0] for name, level, _ in text_imports(self) if not level)
+        return self._packages
 
     def has(self, word: str) -> bool:
         """Whether the text contains a word; looked for once."""
@@ -82,13 +112,39 @@ class ParsedFile:
 
 def read(path: str, limit: int = MAX_BYTES) -> ParsedFile | None:
     """Read a file of the user's project; None when it is missing, unreadable, too large or not text."""
+    if _consulted is not None:
+        _consulted.add(path)
     if path in _checked:
         return _checked[path]
     parsed = _checked[path] = _read(path, limit)
     return parsed
 
 
+def overlay(path: str, text: str | None) -> None:
+    """Let a text stand for the file at an absolute path, on disk or not, until it is given as None: an editor's unsaved buffer."""
+    known = path in _overlay
+    if text is None:
+        _overlay.pop(path, None)
+    else:
+        _overlay[path] = ParsedFile(path, text)
+    if known != (path in _overlay):
+        new_run()
+        return
+    _checked.pop(path, None)
+    _neighbours.pop(path, None)
+    interesting.clear()
+
+
+def consult(record: set[str] | None) -> None:
+    """From now on add the paths of the files that are asked for to a set, those that are missing, too; None ends it."""
+    global _consulted
+    _consulted = record
+
+
 def _read(path: str, limit: int) -> ParsedFile | None:
+    if path in _overlay:
+        standing_in = _overlay[path]
+        return standing_in if len(standing_in.text) <= limit else None
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -188,6 +244,14 @@ def roots_of(location: str, extra: tuple[str, ...] = ()) -> Roots:
     return Roots(package, paths, top)
 
 
+def inside(path: str, roots: tuple[str, ...]) -> bool:
+    """Whether a file or folder belongs to the project: it is one of its roots or below one, or below the current folder.
+
+    Nothing else is ever read as a module, whatever an import says.
+    """
+    return any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in (*roots, os.getcwd()))
+
+
 def locate(roots: tuple[str, ...], name: str) -> str:
     """The file of a dotted module name below the first root that has it; empty when none has."""
     head = name.partition(".")[0]
@@ -211,6 +275,8 @@ def _listed(folder: str) -> frozenset[str]:
             found = frozenset(os.listdir(folder))
         except OSError:
             found = frozenset()
+        if _overlay:
+            found |= {os.path.basename(path) for path in _overlay if os.path.dirname(path) == folder}
         _entries[folder] = found
     return found
 
@@ -218,9 +284,9 @@ def _listed(folder: str) -> frozenset[str]:
 def file_at(base: str) -> str:
     """``base/__init__.py`` or ``base.py``, whichever exists; a folder without ``__init__.py`` is a namespace package."""
     package = os.path.join(base, "__init__.py")
-    if os.path.isfile(package):
+    if package in _overlay or os.path.isfile(package):
         return package
-    if os.path.isfile(base + ".py"):
+    if base + ".py" in _overlay or os.path.isfile(base + ".py"):
         return base + ".py"
     return ""
 
@@ -238,12 +304,17 @@ def resolve_path(location: str, roots: tuple[str, ...], name: str, level: int) -
         else:
             for _ in range(level - 1):
                 base = os.path.dirname(base)
-            found = file_at(os.path.join(base, *name.split("."))) if name else file_at(base)
+            # More dots than the project has folders lead out of it, where nothing is ours to read.
+            found = file_at(os.path.join(base, *name.split(".")) if name else base) if inside(base, roots) else ""
         _resolved[key] = found
     return found
 
 
 Imports = list[tuple[str, int, tuple[str, ...]]]
+
+
+def _is_dotted(name: str) -> bool:
+    return all(map(str.isidentifier, name.split(".")))
 
 
 def text_imports(parsed: ParsedFile) -> Imports:
@@ -256,6 +327,8 @@ def text_imports(parsed: ParsedFile) -> Imports:
             start = text.rfind("\n", 0, at) + 1
             end = text.find("\n", at)
             line = text[start : end if end >= 0 else len(text)].strip()
+            if ": import " in line or "; import " in line:  # ``try: import bson``
+                line = line[line.index(" import ") + 1 :]
             if line.startswith("from ") and " import" in line:
                 target, _, names = line[5:].partition(" import")
                 if "(" in names and ")" not in names:
@@ -263,12 +336,13 @@ def text_imports(parsed: ParsedFile) -> Imports:
                     names = text[at + 6 : end if end >= 0 else len(text)]
                 target = target.strip()
                 bare = target.lstrip(".")
-                listed = tuple(
-                    word.split()[0] for word in names.replace("(", "").replace(")", "").replace("\\", "").split(",") if word.strip()
-                )
-                found.append((bare, len(target) - len(bare), listed))
+                words = (word.split()[0] for word in names.replace("(", "").replace(")", "").replace("\\", "").split(",") if word.strip())
+                # The line may be prose: only names are made into paths.
+                if not bare or _is_dotted(bare):
+                    found.append((bare, len(target) - len(bare), tuple(word for word in words if word == "*" or word.isidentifier())))
             elif line.startswith("import "):
-                found.extend((word.split()[0], 0, ()) for word in line[7:].split("#")[0].split(",") if word.strip())
+                named = (word.split()[0] for word in line[7:].split("#")[0].split(",") if word.strip())
+                found.extend((name, 0, ()) for name in named if _is_dotted(name))
             if end < 0:
                 break
             at = text.find("import", end)
@@ -277,14 +351,30 @@ def text_imports(parsed: ParsedFile) -> Imports:
 
 
 MARKS = ("pymongo", "mongoengine", "umongo", "mongo_client", "MongoClient")
-_IMPORTED_MARKS = ("motor", "bson", "gridfs", "beanie", "pymodm", "odmantic", "quart_motor")
+_IMPORTED_MARKS = frozenset(("motor", "bson", "gridfs", "beanie", "pymodm", "odmantic", "quart_motor"))
+"""Packages whose names are words of other fields, too: they count where they are imported."""
+
+
+def _names_driver(text: str) -> bool:
+    return "ongo" in text and any(mark in text for mark in MARKS)
 
 
 def mentions_driver(text: str) -> bool:
-    """Whether a text names a driver, or a wrapper that hands out its objects."""
-    if "ongo" in text and any(mark in text for mark in MARKS):
-        return True
-    return any(mark in text and (f"import {mark}" in text or f"from {mark}" in text) for mark in _IMPORTED_MARKS)
+    """Whether a text, which need not be Python alone, names a driver, or a wrapper that hands out its objects."""
+    return _names_driver(text) or any(
+        mark in text and (f"import {mark}" in text or f"from {mark}" in text or f", {mark}" in text) for mark in _IMPORTED_MARKS
+    )
+
+
+_LIKE_DRIVER = ("_one(", "_many(", "_one_and_", ".count_documents(", ".bulk_write(")
+_CALLS_LIKE_DRIVER = re.compile(
+    r"\.(?:find|insert|update|delete|replace)_(?:one|many)\(|\.find_one_and_(?:update|replace|delete)\b|\.count_documents\(|\.bulk_write\("
+)
+
+
+def calls_like_driver(text: str) -> bool:
+    """Whether a text calls methods that few other libraries have: it may get its objects from the modules that use it."""
+    return any(end in text for end in _LIKE_DRIVER) and _CALLS_LIKE_DRIVER.search(text) is not None
 
 
 class Neighbour(NamedTuple):
@@ -303,10 +393,12 @@ interesting: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
 
 def neighbour(path: str, roots: tuple[str, ...]) -> Neighbour:
     """What a file of the project imports and whether it names a driver; an unreadable file has neither."""
+    if _consulted is not None:
+        _consulted.add(path)
     found = _neighbours.get(path)
     if found is None:
         parsed = read(path)
-        found = Neighbour(False, ()) if parsed is None else Neighbour(mentions_driver(parsed.text), imported_files(parsed, roots))
+        found = Neighbour(False, ()) if parsed is None else Neighbour(parsed.driver, imported_files(parsed, roots))
         _neighbours[path] = found
     return found
 
@@ -330,11 +422,17 @@ def imported_files(parsed: ParsedFile, roots: tuple[str, ...]) -> tuple[str, ...
     return tuple(found)
 
 
-def related(location: str, roots: tuple[str, ...], text: str, limit: int) -> list[str]:
+def of_text(location: str, text: str) -> ParsedFile:
+    """A text as the file at a path: what is known about the file is used again where it has just this text."""
+    known = _checked.get(location)
+    return known if known is not None and known.text == text else ParsedFile(location, text)
+
+
+def related(parsed: ParsedFile, roots: tuple[str, ...], limit: int) -> list[str]:
     """The first-party files that a file leads to through imports, nearest first, up to a number of files and a depth."""
     found: list[str] = []
-    seen = {location}
-    layer = imported_files(ParsedFile(location, text), roots)
+    seen = {parsed.path}
+    layer = imported_files(parsed, roots)
     for depth in range(MAX_DEPTH):
         following: list[str] = []
         for path in layer:
@@ -352,21 +450,22 @@ def related(location: str, roots: tuple[str, ...], text: str, limit: int) -> lis
     return found
 
 
-def leads_to_driver(location: str, roots: tuple[str, ...], text: str) -> bool:
+def leads_to_driver(parsed: ParsedFile, roots: tuple[str, ...]) -> bool:
     """Whether a file imports, directly or through a few modules, a first-party file that names a driver."""
-    return any(neighbour(path, roots).driver for path in related(location, roots, text, MAX_MODULES))
+    return any(neighbour(path, roots).driver for path in related(parsed, roots, MAX_MODULES))
 
 
 def new_run() -> None:
     """Forget what was found out about the file system. Texts and their indexes stay: they are checked by modification
     time and size."""
-    global _started
-    _started = time.monotonic()
     for store in (_resolved, _roots, _entries, _checked, _neighbours, interesting):
         store.clear()
 
 
 def freshen() -> None:
-    """Start anew when the answers are older than a few seconds, so that a long-lived process is never stale for long."""
-    if time.monotonic() - _started > FRESH_SECONDS:
+    """Start anew after a pause: a run over many files asks without one, a long-lived process for each edit."""
+    global _used
+    now = time.monotonic()
+    if now - _used > FRESH_SECONDS:
         new_run()
+    _used = now

@@ -585,7 +585,7 @@ def refusal(key: str, value: object) -> str:
         return "" if value is None and key in ("connect", "tz_aware") else _boolean(value)
     if validator == "validate_non_negative_int_or_basestring":
         if isinstance(value, (float, list, dict)) or value is None:
-            return "must be an integer or a text"
+            return "must be an integer or a string"
         return "must not be negative" if _float(value) < 0 else ""
     if validator == "validate_max_staleness":
         return "" if value in (-1, "-1") else _integer(value, 1, none=False)
@@ -600,11 +600,11 @@ def _refused_object(key: str, validator: str, value: object) -> str:
     plain = isinstance(value, (*_NUMBER, str))
     if validator in ("validate_string", "validate_string_or_none"):
         refused = isinstance(value, (*_NUMBER, list, dict)) or (value is None and validator == "validate_string")
-        return "must be a text" if refused else ""
+        return "must be a string" if refused else ""
     if validator == "validate_appname_or_none":
         if isinstance(value, str):
             return f"must be at most {_LONGEST_NAME} bytes long" if len(value.encode()) > _LONGEST_NAME else ""
-        return "" if value is None else "must be a text"
+        return "" if value is None else "must be a string"
     if validator == "validate_readable":
         return "must be the path of a file" if isinstance(value, (*_NUMBER, list, dict)) else ""
     if validator == "validate_list":
@@ -616,20 +616,20 @@ def _refused_object(key: str, validator: str, value: object) -> str:
     if key == "port":
         return "" if value is None or isinstance(value, int) else "must be an integer"
     if validator == "validate_read_preference":
-        return "must be a read preference such as ReadPreference.SECONDARY; a text is readPreference="
+        return "must be a read preference such as ReadPreference.SECONDARY; a string is readPreference="
     if validator == "validate_read_preference_tags":
         items = value if isinstance(value, list) else [value]
         wrong = any(item is not UNKNOWN_VALUE and (not isinstance(item, str) or (item != "" and ":" not in item)) for item in items)
-        return "must be texts such as 'dc:ny,rack:1'" if wrong else ""
+        return "must be strings such as 'dc:ny,rack:1'" if wrong else ""
     if validator == "validate_compressors":
         if isinstance(value, str):
             unknown = [name for name in (part.strip() for part in value.split(",")) if name and name not in _COMPRESSORS]
             return f"has the unsupported compressor '{unknown[0]}'" if unknown else ""
-        return "" if isinstance(value, (list, dict)) else "must be a text or a list"
+        return "" if isinstance(value, (list, dict)) else "must be a string or a list"
     if validator == "validate_auth_mechanism_properties":
         if isinstance(value, str):
             return "" if ":" in value else "must be key:value pairs"
-        return "" if isinstance(value, dict) else "must be a text or a dictionary"
+        return "" if isinstance(value, dict) else "must be a string or a dictionary"
     if validator == "validate_datetime_conversion":
         if isinstance(value, str):
             fine = value in _CONVERSIONS or (value.isdigit() and 1 <= int(value) <= len(_CONVERSIONS))
@@ -716,7 +716,7 @@ def _refused_name(module: "Module", option: Option) -> str:
     values = known(module.values(option.expression.value))
     if len(values) == 1 and isinstance(values[0], External) and values[0].path.endswith(".ReadPreference"):
         if values[0].path.partition(".")[0] in api.PACKAGES:
-            return f"must be a text: write read_preference={last_name(option.expression.value)}.{option.expression.attr}"
+            return f"must be a string: write read_preference={last_name(option.expression.value)}.{option.expression.attr}"
     return ""
 
 

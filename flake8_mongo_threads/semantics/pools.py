@@ -27,7 +27,7 @@ class SmallPool:
 
     __slots__ = ("build", "node", "size", "span", "steps", "workers")
 
-    def __init__(self, module: "Module", build: Build, node: ast.keyword, size: int, workers: int, work: Work) -> None:
+    def __init__(self, module: "Module", build: Build, node: ast.keyword | ast.expr, size: int, workers: int, work: Work) -> None:
         self.build = build
         self.node = node
         self.size = size
@@ -39,11 +39,18 @@ class SmallPool:
 
 def small_pools(module: "Module") -> list[SmallPool]:
     """Every client of this file with fewer connections than threads that use it at once."""
-    sizes: dict[ast.AST, tuple[Build, ast.keyword, int]] = {}
+    sizes: dict[ast.AST, tuple[Build, ast.keyword | ast.expr, int]] = {}
     for build in module.builds:
+        if build.flavour != "sync":
+            continue
+        address = argument(build.call, 0, "host")
+        size = _size_in_uri(module, address) if address is not None else None
+        if size and address is not None:
+            sizes[build.call] = (build, address, size)
         for item in build.call.keywords:
-            if item.arg is not None and item.arg.lower() == "maxpoolsize" and build.flavour == "sync":
-                size = _number(module, item.value)
+            if item.arg is not None and item.arg.lower() == "maxpoolsize":
+                size = _number(module, item.value)  # a keyword argument wins over the URI
+                sizes.pop(build.call, None)
                 if size:
                     sizes[build.call] = (build, item, size)
     if not sizes:
@@ -99,6 +106,15 @@ def worker_count(module: "Module", work: Work) -> int | None:
         jobs = _iterations(module, work.loop) if not work.launcher.many else None
         return min(workers, jobs) if workers is not None and jobs is not None else workers
     return None
+
+
+def _size_in_uri(module: "Module", node: ast.expr) -> int | None:
+    value = constant(node)
+    if value is None:
+        values = module.values(node)
+        value = values[0].value if len(values) == 1 and isinstance(values[0], Const) else None
+    match = re.search(r"[?&]maxPoolSize=(\d+)(?:&|$)", value, re.IGNORECASE) if isinstance(value, str) else None
+    return int(match.group(1)) if match else None
 
 
 def _number(module: "Module", node: ast.expr) -> int | None:

@@ -127,6 +127,20 @@ def _held(value: Value) -> Driver | None:
                     kind = home.inference.agreed(home.inference.stored(home, store))
                     if kind is not None and kind.family in UNPICKLABLE:
                         return kind
+    return _given_to(value, order)
+
+
+def _given_to(value: Instance, order: list[tuple["Module", Scope]]) -> Driver | None:
+    """The driver object among the arguments of a class whose constructor is generated from its fields (a dataclass)."""
+    site = value.site
+    if site is None or not isinstance(site.node, ast.Call) or not any(cls.decorators for _, cls in order):
+        return None
+    if any("__init__" in cls.bindings for _, cls in order):
+        return None
+    for given in (*site.node.args, *(k.value for k in site.node.keywords)):
+        kind = site.module.inference.kind(site.module, given)
+        if kind is not None and kind.family in UNPICKLABLE:
+            return kind
     return None
 
 
@@ -167,6 +181,10 @@ def _outside(hand_over: HandOver) -> bool:
 # ---------------------------------------------------------------------- clients that a fork copies
 
 
+_NO_USE = frozenset(("get_collection", "get_database", "get_default_database", "with_options"))
+"""Methods that only make another object of the client: what is done with it is the use."""
+
+
 class ForkedUse:
     """The use, in a forked child, of a client that the parent opened."""
 
@@ -186,10 +204,11 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
     found: list[ForkedUse] = []
     seen: set[tuple[int, object]] = set()
     spawn = _spawns_only(module)
+    sent = {(id(s.work.call), held.key()) for s in module.facts(SentToProcess) if (held := s.value.root("client")) is not None}
 
     def add(node: ast.AST, scope: Scope, client: Driver, name: str, text: str, steps: tuple[Step, ...]) -> None:
         key = (id(scope), client.key())
-        if key not in seen:
+        if key not in seen and name not in _NO_USE:
             seen.add(key)
             found.append(ForkedUse(module, node, client, name, text, steps))
 
@@ -201,7 +220,7 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
             if operation.scope.function is not scope or operation.name == "close":
                 continue
             client = inherited(module, operation, context)
-            if client is not None:
+            if client is not None and (context.work is None or (id(context.work.call), client.key()) not in sent):
                 add(operation.node, scope, client, operation.name, context.text, _steps(module, client, context, operation))
     for region, text, start in _fork_regions(module):
         for operation in _operations_below(module, region):

@@ -5,10 +5,14 @@ explicit stack; nested functions are queued. What is collected is what inference
 """
 
 import ast
+import bisect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flake8_mongo_threads.semantics.syntax import CHILD_FIELDS, COMPREHENSIONS, LOOPS, TRIES, WITHS, ends, last_name
+
+_MANY_BINDINGS = 64
+"""A name that one scope binds more often is looked at near the use only: generated code assigns one name thousands of times."""
 
 
 class Binding:
@@ -154,6 +158,7 @@ class Index:
         "_calls_in",
         "_loops_in",
         "_named_calls",
+        "_ordered",
         "_origins",
         "_withs_in",
         "attribute_loads",
@@ -217,6 +222,7 @@ class Index:
         self._withs_in: dict[Scope, list[ast.With | ast.AsyncWith]] | None = None
         self._loops_in: dict[Scope, list[ast.AST]] | None = None
         self._origins: dict[str, str] | None = None
+        self._ordered: dict[int, tuple[list[tuple[int, int]], list[Binding], list[Binding]]] = {}
         _walk(self)
 
     # ---------------------------------------------------------------- tables made on first use, kept for every file that is linted
@@ -361,6 +367,8 @@ class Index:
         blocks = {(id(owner), field): position for owner, field, position in use_path}
         use_position = (getattr(use, "lineno", 0), getattr(use, "col_offset", 0))
         use_statement = self.statement(use)
+        if len(bindings) > _MANY_BINDINGS:
+            bindings = self._near(bindings, scope, use_position, blocks)
         dominator: Binding | None = None
         others: list[Binding] = []
         for binding in bindings:
@@ -414,6 +422,23 @@ class Index:
                 continue
             result.append(binding)
         return result or bindings
+
+    def _near(self, bindings: list[Binding], scope: Scope, use: tuple[int, int], blocks: dict[tuple[int, str], int]) -> list[Binding]:
+        """Of very many bindings of one name those that can matter at a use: back to the one that hides what came before it, a
+        number of those that follow (a loop may bring their values round), and some in other functions."""
+        known = self._ordered.get(id(bindings))
+        if known is None:
+            ordered = sorted((b for b in bindings if b.scope.function is scope.function), key=lambda b: b.position)
+            elsewhere = [b for b in bindings if b.scope.function is not scope.function][:_MANY_BINDINGS]
+            known = self._ordered[id(bindings)] = ([b.position for b in ordered], ordered, elsewhere)
+        positions, ordered, elsewhere = known
+        middle = first = bisect.bisect_left(positions, use)
+        while first > max(middle - _MANY_BINDINGS, 0):
+            first -= 1
+            where = self._bound_at(ordered[first])
+            if where is not None and where[2] < blocks.get((id(where[0]), where[1]), -1):
+                break
+        return [*ordered[first : middle + _MANY_BINDINGS], *elsewhere]
 
     def _bound_at(self, binding: Binding) -> tuple[ast.AST, str, int] | None:
         """The place from which a binding is in force: inside its body for a loop target, at the statement otherwise."""

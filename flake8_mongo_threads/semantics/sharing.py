@@ -626,11 +626,8 @@ def stored_objects(module: "Module") -> list[Shared]:
         candidates: list[Driver] = []
         if operation.session is not None:
             candidates.extend(v for v in module.values(operation.session) if isinstance(v, Driver) and v.family == "session")
-        if (
-            operation.owner.family in NOT_SHAREABLE
-            and isinstance(operation.node, ast.Call)
-            and isinstance(operation.node.func, ast.Attribute)
-        ):
+        used = operation.node.func if isinstance(operation.node, ast.Call) and not operation.implicit else operation.node
+        if operation.owner.family in NOT_SHAREABLE and isinstance(used, (ast.Attribute, ast.Name)):
             candidates.append(operation.owner)
         for value in candidates:
             if value.key() in seen or value.site is None or not (operation.io or operation.session is not None):
@@ -640,7 +637,9 @@ def stored_objects(module: "Module") -> list[Shared]:
                 continue
             for context in module.contexts.at(operation.scope):
                 where = _place(context.where, operation.scope, value.flavour)
-                if context.many and where:
+                # what runs the whole file again and again (a Streamlit script) makes its globals anew each time
+                anew = context.root is module.index.module_scope
+                if context.many and where and not anew:
                     seen.add(value.key())
                     text = f"is kept in {store[1]} and used by {context.text}"
                     steps = (
@@ -671,6 +670,9 @@ def _shared_store(module: "Module", value: Driver) -> tuple[ast.AST, str] | None
     index = module.index
     statement = index.statement(site.node)
     if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        # ``names = [d["name"] for d in db.people.find()]`` keeps the names, not the cursor
+        if not any(isinstance(v, Driver) and v.family == value.family for v in module.values(statement.value)):
+            return None
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         for target in targets:
             if isinstance(target, ast.Name):

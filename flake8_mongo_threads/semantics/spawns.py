@@ -4,6 +4,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.concurrency import spawners
+from flake8_mongo_threads.concurrency.names import ALIASES
 from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, Launcher
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, LOOPS, TRIES, argument, constant, keyword, last_name
@@ -15,6 +16,7 @@ from flake8_mongo_threads.semantics.values import (
     External,
     Function,
     Generator,
+    Instance,
     Method,
     Partial,
     Sequence,
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
 
 MAX_RELAYS = 12
 """Uses of a parameter that are looked at to see what a callable handed over is called with."""
-LAUNCHER_NAMES = frozenset(path.rpartition(".")[2] for path in LAUNCHERS)
+LAUNCHER_NAMES = frozenset(
+    path.rpartition(".")[2] for path in (*LAUNCHERS, *(other for other, path in ALIASES.items() if path in LAUNCHERS))
+)
+"""Last parts of the names of launchers, also of their other names."""
 
 
 class Work:
@@ -84,6 +89,12 @@ class Work:
         for value in flatten(self.targets):
             if isinstance(value, Function):
                 found.append(value)
+            elif isinstance(value, Instance):
+                for home, cls in self.module.inference.resolution_order(value.cls):
+                    definitions = self.module.inference.definitions(cls, "__call__")
+                    if definitions:
+                        found.append(Function(home, definitions[0], value))
+                        break
         return found
 
 
@@ -144,12 +155,20 @@ def leaves_loop(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
                 return True
             if isinstance(later, ast.Continue):
                 break
+            if isinstance(later, TRIES) and _ends_well(later):
+                return True
         if isinstance(owner, TRIES) and field == "body" and owner.orelse and isinstance(owner.orelse[-1], (ast.Break, ast.Return)):  # type: ignore[attr-defined]
             return True
         statement = owner if owner in index.place else index.statement(owner)
         if isinstance(owner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module, ast.ClassDef)):
             break
     return False
+
+
+def _ends_well(attempt: object) -> bool:
+    """Whether a ``try`` leaves the loop or the function when nothing fails."""
+    blocks: tuple[list[ast.stmt], ...] = (attempt.orelse, attempt.body)  # type: ignore[attr-defined]
+    return any(block and isinstance(block[-1], (ast.Break, ast.Return)) for block in blocks)
 
 
 def repeating_loop(module: "Module", node: ast.AST) -> ast.AST | None:
@@ -247,8 +266,27 @@ def _coroutine_work(
         inner = expression.value if isinstance(expression, ast.Starred) else expression
         values = module.values(inner)
         many = loop is not None or (launcher.many and several_runs(inner, values, starred=starred))
+        given = _coroutines_given(module, inner)
+        if given:
+            values = (*values, *given)
         found.append(Work(module, scope, call, path, launcher, where, inner, values, [], loop, many, pool))
     return found
+
+
+def _coroutines_given(module: "Module", expression: ast.expr) -> list[Value]:
+    """The coroutines that a coroutine of the program is given to run: ``limited(semaphore, store(row))``."""
+    call = expression.elt if isinstance(expression, (ast.ListComp, ast.SetComp, ast.GeneratorExp)) else expression
+    if not isinstance(call, ast.Call) or not any(isinstance(a, ast.Call) for a in call.args):
+        return []
+    if not any(isinstance(v, Function) and v.scope.is_async for v in module.values(call.func)):
+        return []
+    return [
+        v
+        for a in call.args
+        if isinstance(a, ast.Call)
+        for v in module.values(a)
+        if isinstance(v, Awaitable) and v.how == "coroutine" and isinstance(v.origin, Function)
+    ]
 
 
 def several_runs(expression: ast.expr, values: Values, *, starred: bool) -> bool:

@@ -347,7 +347,11 @@ def ends_transaction(function: Function, depth: int = 0) -> bool:
             for node in module.index.attribute_loads.get(name, ())
         ):
             return True
-        return any(ends_transaction(edge.target, depth + 1) for edge in module.calls.inside(scope) if edge.target.scope is not scope)
+        return any(
+            ends_transaction(edge.target, depth + 1)
+            for edge in module.calls.inside(scope)
+            if edge.target.scope is not scope and edge.how != "wrap"
+        )
 
     result: bool = module.remember("ends a transaction", scope, compute, False)
     return result
@@ -578,7 +582,9 @@ def _called_from(module: "Module", piece: Piece) -> list[Piece]:
     targets: list[tuple[ast.AST, Function, ast.Call | None]] = []
     for edge in piece.module.calls.inside(piece.scope):
         call = edge.node if isinstance(edge.node, ast.Call) else None
-        if edge.how == "enter" or (call is not None and isinstance(call.func, ast.Attribute) and call.func.attr == "with_transaction"):
+        if edge.how in ("enter", "wrap") or (
+            call is not None and isinstance(call.func, ast.Attribute) and call.func.attr == "with_transaction"
+        ):
             continue
         targets.append((edge.node, edge.target, call))
     for work in piece.module.calls.launched_in(piece.scope):
@@ -669,7 +675,12 @@ def bound_at(module: "Module", scope: Scope, node: ast.AST, *, lexical: bool = T
     function = scope.function
     for caller, edges in module.calls.edges.items():
         for edge in edges:
-            if edge.target.scope is function and caller is not function and bound_at(module, caller, edge.node, depth=depth + 1):
+            if (
+                edge.target.scope is function
+                and caller is not function
+                and edge.how != "wrap"
+                and bound_at(module, caller, edge.node, depth=depth + 1)
+            ):
                 return True
     return False
 
@@ -970,7 +981,12 @@ def _binds_around(module: "Module", work: Work) -> list[Region]:
 
 
 def _binds_of_callers(module: "Module", function: Scope, depth: int) -> list[Region]:
-    callers = [e for caller, edges in module.calls.edges.items() for e in edges if e.target.scope is function and caller is not function]
+    callers = [
+        e
+        for caller, edges in module.calls.edges.items()
+        for e in edges
+        if e.target.scope is function and caller is not function and e.how != "wrap"
+    ]
     if depth > 2 or not callers:
         return []
     found: list[Region] = []
@@ -1048,7 +1064,12 @@ def uses_context(function: Function, region: Region, depth: int = 0) -> "tuple[O
         ):
             return (operation, module)
     for edge in module.calls.inside(scope):
-        if edge.target.scope is not scope and not any(r.covers(edge.node) for r in binds) and not under_lock(module, edge.node):
+        if (
+            edge.target.scope is not scope
+            and edge.how != "wrap"
+            and not any(r.covers(edge.node) for r in binds)
+            and not under_lock(module, edge.node)
+        ):
             inner = uses_context(edge.target, region, depth + 1)
             if inner is not None:
                 return inner
