@@ -1,14 +1,30 @@
 """Properties of fixing over generated programs: it parses, is clean, stable, and changed only where it must be."""
 
 import ast
+import io
+import re
+import tokenize
 from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import harness
 from flake8_mongo_threads.config import Config
-from flake8_mongo_threads.edits import Anchor, Edit, ImportRequest, MakeAsync, RenameName, ReplaceExpr, SetKeyword, SpliceCall
+from flake8_mongo_threads.edits import (
+    Anchor,
+    DeleteStatement,
+    Edit,
+    ImportRequest,
+    MakeAsync,
+    RemoveKeyword,
+    RenameName,
+    ReplaceExpr,
+    SetKeyword,
+    SpliceCall,
+    Unwrap,
+)
 from flake8_mongo_threads.findings import Applicability, Finding, Fix
 from flake8_mongo_threads.fixes.apply import FixResult, fix_text
 from flake8_mongo_threads.source import Source, split_lines
@@ -193,3 +209,111 @@ def test_awaiting_an_expression_means_the_same_as_in_parentheses(expression: str
 
     assert result.applied, result.refused
     assert ast.dump(ast.parse(result.text)) == ast.dump(Wrap().visit(tree))
+
+
+# The programs of the fixtures, formatted otherwise
+
+
+def fixable_fixtures() -> list[str]:
+    """Small programs of the fixtures with a fix, without the markers of what is expected."""
+    texts = []
+    for path in harness.fixtures_of_rules():
+        text = path.read_text(encoding="utf-8")
+        if path.name.startswith("ok_") or len(text) > 2500 or text.startswith("# options"):
+            continue
+        texts.append(re.sub(r"[ \t]*#\s*(?:expect|known-miss|known-false-alarm):.*", "", text))
+    return texts
+
+
+FIXTURES = fixable_fixtures()
+_INSIDE = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+
+
+def positions(text: str) -> tuple[list[int], list[tuple[int, int]], list[int]]:
+    """Lines behind which a comment may be written, commas inside brackets (line, column), and lines above which a statement begins."""
+    ends, commas, starts, depth = [], [], [], 0
+    strings: set[int] = set()
+    fresh = True
+    opened = 0
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        kind = tokenize.tok_name[token.type]
+        if kind == "FSTRING_START":
+            opened += 1
+        if kind in ("STRING", "FSTRING_MIDDLE"):
+            strings.update(range(token.start[0], token.end[0]))
+        if kind == "OP" and not opened:
+            depth += _INSIDE.get(token.string, 0)
+            if token.string == "," and depth:
+                commas.append(token.end)
+        if kind == "FSTRING_END":
+            opened -= 1
+        if kind in ("NEWLINE", "NL") and "#" not in token.line and token.string:
+            ends.append(token.start[0])
+        if kind in ("NEWLINE", "NL", "COMMENT", "INDENT", "DEDENT", "ENCODING", "ENDMARKER"):
+            fresh |= kind == "NEWLINE"
+        elif fresh:
+            starts.append(token.start[0])
+            fresh = False
+    return [line for line in ends if line not in strings], commas, starts
+
+
+@st.composite
+def otherwise(draw: Callable[..., Any]) -> tuple[str, str, bool]:
+    """A program, the same program formatted in another way, and whether expressions stand on other lines."""
+    text = draw(st.sampled_from(FIXTURES))
+    lines = text.split("\n")
+    ends, commas, starts = positions(text)
+    broken = draw(st.booleans())
+    for line, column in sorted(draw(st.sets(st.sampled_from(commas), max_size=4)) if broken and commas else (), reverse=True):
+        row = lines[line - 1]
+        if row[column:].strip() and not row[column:].lstrip().startswith("#"):
+            indent = " " * (len(row) - len(row.lstrip()) + 8)
+            lines[line - 1] = f"{row[:column]}\n{indent}{row[column:].lstrip()}"
+    for number in draw(st.sets(st.sampled_from(ends), max_size=5)) if ends else ():
+        head, _, last = lines[number - 1].rpartition("\n")
+        lines[number - 1] = f"{head}{chr(10) if head else ''}{last}  # note {number}"
+    for number in sorted(draw(st.sets(st.sampled_from(starts), max_size=4)), reverse=True) if starts else ():
+        row = lines[number - 1]
+        lines[number - 1] = f"{draw(st.sampled_from(['', chr(10)]))}{row[: len(row) - len(row.lstrip())]}# above {number}\n{row}"
+    changed = "\n".join(lines)
+    if draw(st.booleans()):
+        changed = re.sub(r"^(?: {4})+", lambda match: "\t" * (len(match[0]) // 4), changed, flags=re.MULTILINE)
+    changed = changed.replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
+    return text, changed, broken
+
+
+def same_code(one: str, other: str) -> bool:
+    return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))
+
+
+def notes(text: str) -> list[str]:
+    return sorted(re.findall(r"# (?:note|above) \d+", text))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(otherwise().filter(lambda drawn: valid(drawn[1]) and same_code(drawn[0], drawn[1])))
+def test_the_format_of_a_program_does_not_matter(drawn: tuple[str, str, bool]) -> None:
+    text, changed, broken = drawn
+    wanted = fix_text("program.py", text, Config(), level=Applicability.UNSAFE)
+    result = fix_text("program.py", changed, Config(), level=Applicability.UNSAFE)
+    assert valid(result.text)
+    ends = {line[len(line.rstrip("\r\n")) :] for line in split_lines(result.text)} - {""}
+    assert len(ends) <= 1
+    assert ends <= {line[len(line.rstrip("\r\n")) :] for line in split_lines(changed)}
+    # a comment goes only with a statement that is taken away
+    lost = set(notes(changed)) - set(notes(result.text))
+    assert set(notes(result.text)) <= set(notes(changed))
+    assert not lost or any(finding.fix and any(isinstance(e, GOING) for e in finding.fix.edits) for finding in result.applied), lost
+    again = fix_text("program.py", result.text, Config(), level=Applicability.UNSAFE)
+    assert again.text == result.text
+    if not broken and len(result.refused) == len(wanted.refused):
+        assert same_code(result.text, wanted.text)
+    expected = {without_numbers(reason) for _, reason in wanted.refused}
+    assert all("comment" in reason or without_numbers(reason) in expected for _, reason in result.refused), result.refused
+
+
+def without_numbers(reason: str) -> str:
+    return re.sub(r"\d+", "", reason)
+
+
+GOING = (DeleteStatement, RemoveKeyword, Unwrap)

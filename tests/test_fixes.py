@@ -29,6 +29,7 @@ from flake8_mongo_threads.edits import (
     SpliceCall,
     SwapNestedWith,
     SwapWithItems,
+    Unwrap,
     WrapStatementsInTry,
 )
 from flake8_mongo_threads.findings import Applicability, Finding, Fix, Span
@@ -445,7 +446,7 @@ def test_statement_is_inserted_in_the_file_s_own_style() -> None:
 def test_statement_is_inserted_above_decorators() -> None:
     text = "x = 1\n\n\n@one\n@two(\n    1\n)\ndef f():\n    pass\n"
     new = change(text, InsertStatement(At(text)(ast.FunctionDef), "client = Client()"))
-    assert new == text.replace("@one", "client = Client()\n@one")
+    assert new == text.replace("\n\n\n@one", "\n\nclient = Client()\n\n\n@one")
 
 
 @pytest.mark.parametrize(
@@ -628,6 +629,55 @@ def test_import_that_is_there_is_used(text: str) -> None:
     assert planned(text, ASYNCIO, use="use()") == text
 
 
+# Blocks that go
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        (ast.With, "with a() as x:\n    b()\n    c()\nd()\n", "b()\nc()\nd()\n"),
+        (
+            ast.With,
+            "# why\nwith a() as x:  # open\n\n    # first\n    b()\n    # last\nd()\n",
+            "# why\n# open\n# first\nb()\n# last\nd()\n",
+        ),
+        (ast.With, "if y:\n\twith a(\n\t\t1,\n\t) as x:\n\t\tb(\n\t\t\t2\n\t\t)\n", "if y:\n\tb(\n\t\t2\n\t)\n"),
+        (ast.Try, "try:\n    b()\nfinally:\n    c()  # gone\n", "b()\n"),
+        (ast.Try, "try:\n    b()\nexcept E:\n    d()\nfinally:\n    c()\n", "try:\n    b()\nexcept E:\n    d()\n"),
+    ],
+)
+def test_a_block_is_unwrapped(kind: type[ast.AST], before: str, after: str) -> None:
+    assert change(before, Unwrap(At(before)(kind))) == after
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "reason"),
+    [
+        (ast.With, "with (\n    a() as x,  # one\n):\n    b()\n", "a comment would be lost with the statement"),
+        (ast.With, "with a() as x: b()\n", "the statement stands on one line"),
+        (ast.Try, "try:\n    b()\nexcept E:\n    c()\n", "it is neither a with nor a try with finally"),
+        (ast.Try, "try:\n    b()\nfinally:\n    # why\n    c()\n", "a comment would be lost with the statement"),
+    ],
+)
+def test_a_block_that_cannot_be_unwrapped_refuses(kind: type[ast.AST], text: str, reason: str) -> None:
+    assert refusal(text, Unwrap(At(text)(kind))) == reason
+
+
+def test_comments_above_stay_with_their_statement_or_lead_the_new_one() -> None:
+    text = "a()\n\n# of b\nb()\n"
+    target = At(text)(ast.Expr, "b")
+    assert change(text, InsertStatement(target, "new()")) == "a()\n\nnew()\n# of b\nb()\n"
+    assert change(text, InsertStatement(target, "new()", leads=True)) == "a()\n\n# of b\nnew()\nb()\n"
+    replaced = change(text, InsertStatement(target, "for x in y:\n    new()", leads=True), DeleteStatement(target))
+    assert replaced == "a()\n\n# of b\nfor x in y:\n    new()\n"
+
+
+def test_an_expression_in_parentheses_gives_them_to_the_call_around_it() -> None:
+    text = "x = (  # lazily\n    f()\n    .g()\n)\n"
+    call = At(text)(ast.Call, "f().g")
+    assert change(text, ReplaceExpr(call, "list({0})", (call,))) == "x = list(  # lazily\n    f()\n    .g()\n)\n"
+
+
 # Rounds: detectors that look at the text as a rule would
 
 
@@ -692,6 +742,20 @@ def test_isolated_fixes_are_not_made_in_one_round() -> None:
 
     assert run("new = 1\nold()\nold()\n", maker).text == "new = 1\nnew()\nnew()\n"
     assert "new = 1\nnew()\nold()\n" in seen
+
+
+def test_a_fix_that_would_have_brought_a_finding_is_tried_again_when_others_are_made() -> None:
+    """``first()`` may only become ``new()`` once ``second()`` has."""
+
+    def maker(at: At) -> list[Finding]:
+        found = [make("MDB001", at, node, (RenameName(at.anchor(node.func), "new"),)) for node in calls(at, "first")]
+        found += [make("MDB002", at, node, (RenameName(at.anchor(node.func), "new"),), isolation="x") for node in calls(at, "second")]
+        if calls(at, "second") and calls(at, "new"):
+            found.append(make("MDB009", at, at.nodes(ast.Assign)[0], ()))
+        return found
+
+    result = run("new = 1\nfirst()\nsecond()\n", maker)
+    assert (result.text, result.refused) == ("new = 1\nnew()\nnew()\n", ())
 
 
 def test_level_selection_and_fixable_are_respected() -> None:

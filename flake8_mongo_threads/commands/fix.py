@@ -106,9 +106,14 @@ def _exit_code(results: Sequence[FileResult], arguments: argparse.Namespace) -> 
 
 def diff(result: FileResult) -> str:
     """What has changed, as a unified diff that ``patch`` can read."""
+    return unified_diff(result.path, result.before, result.after)
+
+
+def unified_diff(path: str, before: str, after: str) -> str:
+    """The change of one text, as a unified diff that ``patch`` can read."""
     import difflib
 
-    lines = difflib.unified_diff(split_lines(result.before), split_lines(result.after), result.path, result.path)
+    lines = difflib.unified_diff(split_lines(before), split_lines(after), path, path)
     return "".join(line if line.endswith(("\n", "\r")) else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 

@@ -25,18 +25,21 @@ from flake8_mongo_threads.edits import (
     RenameImport,
     RenameKeyword,
     ReplaceExpr,
+    ReplaceImport,
     SetKeyword,
     SwapNestedWith,
     SwapWithItems,
+    Unwrap,
     WrapStatementsInTry,
 )
 from flake8_mongo_threads.findings import Applicability, Finding, Fix
 from flake8_mongo_threads.fixes import ops
-from flake8_mongo_threads.fixes.imports import Names, Planner
+from flake8_mongo_threads.fixes.imports import Names, Planner, local_name
 from flake8_mongo_threads.fixes.locate import TOO_DEEP, RefusedError, Tree
 from flake8_mongo_threads.source import Source, split_lines
 
 ROUNDS = 10
+_BRINGS = "it would bring"
 
 Detect = Callable[[str, str, Config], list[Finding]]
 """Findings of a text: path, text, config. Raises SyntaxError."""
@@ -80,17 +83,21 @@ def fix_text(
     fixable: Callable[[Finding], bool] = _always,
     suppressed: Callable[[str], Silenced] = _nothing_silenced,
     detect: Detect | None = None,
+    found: Sequence[Finding] | None = None,
+    top_level_await: bool = False,
 ) -> FixResult:
     """Fix a text (without byte order mark). ``path`` is the name to show.
 
     ``level`` is the least trust a fix must deserve; ``selected`` tells which findings are reported at all, ``fixable`` which of
-    them may be fixed; ``suppressed`` reads the suppression comments of a text. Raises SyntaxError when the text is not Python.
+    them may be fixed; ``suppressed`` reads the suppression comments of a text; ``found`` are its findings where they are known
+    already; with ``top_level_await`` the program runs where ``await`` may stand outside functions, as in notebooks. Raises
+    SyntaxError when the text is not Python.
     """
     if detect is None:
         from flake8_mongo_threads.engine import check_text
 
         detect = check_text
-    return _Fixer(path, config or Config(), level, selected, fixable, suppressed, detect).run(text)
+    return _Fixer(path, config or Config(), level, selected, fixable, suppressed, detect, top_level_await).run(text, found)
 
 
 class _Round:
@@ -99,6 +106,7 @@ class _Round:
     def __init__(self, fixer: "_Fixer", text: str, findings: Sequence[Finding] | None = None) -> None:
         self.source = Source.from_text(fixer.path, text)
         self.text = text
+        self.top_level_await = fixer.top_level_await
         self.silenced = fixer.suppressed(text)
         self.findings = list(fixer.detect(fixer.path, text, fixer.config) if findings is None else findings)
         self.reported = [f for f in self.findings if fixer.selected(f) and not self.silenced(f.code, f.span.line)]
@@ -108,7 +116,11 @@ class _Round:
     @property
     def names(self) -> Names:
         if self._names is None:
-            self._names = Names(self.source, _parse(self.text))
+            try:
+                tree = _parse(self.text, self.top_level_await)
+            except SyntaxError as error:
+                raise RefusedError(f"the program would not run as it stands: {error.msg}, line {error.lineno}") from None
+            self._names = Names(self.source, tree)
         return self._names
 
     @property
@@ -141,6 +153,7 @@ class _Fixer:
         fixable: Callable[[Finding], bool],
         suppressed: Callable[[str], Silenced],
         detect: Detect,
+        top_level_await: bool,
     ) -> None:
         self.path = path
         self.config = config
@@ -149,14 +162,21 @@ class _Fixer:
         self.fixable = fixable
         self.suppressed = suppressed
         self.detect = detect
+        self.top_level_await = top_level_await
 
-    def run(self, text: str) -> FixResult:
+    def run(self, text: str, found: Sequence[Finding] | None = None) -> FixResult:
         """Rounds until stable."""
         applied: list[Finding] = []
         refused: list[Refusal] = []
-        current = _Round(self, text)
+        current = _Round(self, text, found)
+        tried = 0
         for _ in range(ROUNDS):
             candidates = self._candidates(current, refused)
+            if not candidates and len(applied) > tried:
+                # what would have brought another finding may not do so any more, now that others are fixed
+                tried = len(applied)
+                refused = [refusal for refusal in refused if not refusal.reason.startswith(_BRINGS)]
+                candidates = self._candidates(current, refused)
             if not candidates:
                 break
             after, done = self._round(current, candidates, refused)
@@ -241,6 +261,8 @@ class _Fixer:
         for candidate in batch:
             uses = [anchor for edit in candidate.fix.edits for anchor in _use_anchors(edit)]
             replaced = frozenset((e.anchor.line, e.name) for e in candidate.fix.edits if isinstance(e, RenameImport))
+            gone = [e.anchor.line for e in candidate.fix.edits if isinstance(e, (ReplaceImport, DeleteStatement))]
+            replaced |= {(line, local_name(request)) for line in gone for request in candidate.fix.imports}
             for request in candidate.fix.imports:
                 if planner.present(request, uses, replaced):
                     continue
@@ -260,7 +282,7 @@ class _Fixer:
         if text == current.text:
             raise RefusedError("it changes nothing")
         try:
-            tree = _parse(text)
+            tree = _parse(text, self.top_level_await)
             after = _Round(self, text)
         except SyntaxError as error:
             raise RefusedError(f"the result would not be Python: {error.msg}, line {error.lineno}") from None
@@ -272,13 +294,13 @@ class _Fixer:
         return after
 
 
-def _parse(text: str) -> ast.Module:
+def _parse(text: str, top_level_await: bool) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             tree = ast.parse(text)
             # Much is wrong only for the compiler: `await` outside a coroutine, `return` outside a function.
-            compile(text, "<fixed>", "exec", dont_inherit=True)
+            compile(text, "<fixed>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if top_level_await else 0, dont_inherit=True)
         except (RecursionError, MemoryError):
             raise RefusedError(TOO_DEEP) from None
         except ValueError as error:
@@ -363,16 +385,17 @@ def _size(claim: _Claim) -> tuple[int, int]:
 def _apart(candidates: Sequence[_Candidate]) -> list[_Candidate]:
     """The fixes that can be made together: of two that overlap the inner one, of an isolation group the first."""
     taken: list[_Claim] = []
-    groups: set[str] = set()
     chosen: list[int] = []
     claims = [[claim for edit in candidate.fix.edits for claim in _claims(edit)] for candidate in candidates]
+    first: dict[str, int] = {}
+    for index, candidate in enumerate(candidates):
+        first.setdefault(candidate.fix.isolation, index)
     order = sorted(range(len(candidates)), key=lambda i: (max(map(_size, claims[i]), default=(0, 0)), i))
     for index in order:
         group = candidates[index].fix.isolation
-        if (group and group in groups) or any(_collide(mine, theirs) for mine in claims[index] for theirs in taken):
+        if (group and first[group] != index) or any(_collide(mine, theirs) for mine in claims[index] for theirs in taken):
             continue
         taken += claims[index]
-        groups.add(group)
         chosen.append(index)
     return [candidates[index] for index in sorted(chosen)]
 
@@ -388,7 +411,7 @@ def _use_anchors(edit: Edit) -> list[Anchor]:
             return [target]
         case WrapStatementsInTry(first, last):
             return [first, last]
-        case RenameImport():
+        case RenameImport() | ReplaceImport() | DeleteStatement():
             return []
         case _:
             return [edit.anchor]
@@ -426,23 +449,41 @@ def _regions(change: ops.Change, tops: Mapping[int, int]) -> list[tuple[int, int
             return [lines(change.anchor)]
 
 
+_BLOCKS = (HoistWith, SwapNestedWith, Unwrap, WrapStatementsInTry)
+"""Edits that give a whole block another indentation."""
+
+
 def _blank(line: str) -> bool:
     return not line.strip()
 
 
-def _widened(lines: Sequence[str], start: int, end: int) -> tuple[int, int]:
-    """The region with the empty lines and the comments at its edges, which go along when statements move."""
+def _widened(lines: Sequence[str], start: int, end: int, block: bool = False) -> tuple[int, int]:
+    """The region with the empty lines and the comments at its edges, which go along when statements move.
+
+    The comments behind a ``block`` may be its own: they get its new indentation.
+    """
     while start > 0 and (_blank(lines[start - 1]) or lines[start - 1].lstrip().startswith("#")):
         start -= 1
-    while end < len(lines) and _blank(lines[end]):
+    while end < len(lines) and (_blank(lines[end]) or (block and lines[end].lstrip().startswith("#"))):
         end += 1
     return start, end
+
+
+def _opened(lines: Sequence[str], change: ops.Change, region: tuple[int, int]) -> tuple[int, int]:
+    """The region with the line of the parenthesis that an expression begins behind: a call may take it over."""
+    start, end = region
+    behind = isinstance(change, ReplaceExpr) and start > 0 and lines[start - 1].partition("#")[0].rstrip().endswith("(")
+    return (start - 1, end) if behind else region
 
 
 def _verify_lines(current: _Round, text: str, changes: Iterable[ops.Change], batch: Sequence[_Candidate]) -> None:
     """Nothing outside the edited places may differ, line ends and silenced lines stay as they are. Raises RefusedError."""
     old, new = current.source.lines, split_lines(text)
-    regions = sorted(_widened(old, *region) for change in changes for region in _regions(change, current.tops))
+    regions = sorted(
+        _widened(old, *_opened(old, change, region), isinstance(change, _BLOCKS))
+        for change in changes
+        for region in _regions(change, current.tops)
+    )
     merged: list[tuple[int, int]] = []
     for start, end in regions:
         if merged and start <= merged[-1][1]:
@@ -521,7 +562,7 @@ def _verify_findings(current: _Round, after: _Round, batch: Sequence[_Candidate]
             if code in mine:
                 raise RefusedError(f"{code} would still be reported")
             line = next(finding.span.line for finding in after.findings if finding.code == code)
-            raise RefusedError(f"it would bring {code}, line {line}")
+            raise RefusedError(f"{_BRINGS} {code}, line {line}")
 
 
 def _moved(refused: Sequence[Refusal], before: _Round, after: _Round) -> list[Refusal]:

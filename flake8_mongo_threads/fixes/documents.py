@@ -1,5 +1,7 @@
 """Fixing the programs of pages, docstrings and notebooks: each on its own, written back where it stands."""
 
+import ast
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -68,7 +70,8 @@ def fix_programs(
         if noqa and before:
             new = add_noqa(program.text, _own_findings(page, number, selection))
         elif any(finding.fix and finding.fix.applicability >= level and fixable(finding) for finding in before):
-            new, done, reasons[number] = _fixed(path, program.text, selection, level, fixable, wanted)
+            interactive = isinstance(page, Notebook) or _awaits_at_top(program.text)
+            new, done, reasons[number] = _fixed(path, program.text, selection, level, fixable, wanted, interactive)
         if new == program.text:
             continue
         try:
@@ -100,8 +103,23 @@ def _own_findings(page: "Page | Notebook", number: int, selection: Selection) ->
     return [finding for finding in found if selection.reports(finding.code, page.path) and not quiet(finding.code, finding.span.line)]
 
 
+def _awaits_at_top(text: str) -> bool:
+    """Whether a program is one for a session that takes ``await`` outside functions, such as ``python -m asyncio``."""
+
+    def compiles(flags: int) -> bool:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                compile(text, "<page>", "exec", flags, dont_inherit=True)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                return False
+        return True
+
+    return not compiles(0) and compiles(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
 def _fixed(
-    path: str, text: str, selection: Selection, level: int, fixable: MayFix, wanted: MayFix
+    path: str, text: str, selection: Selection, level: int, fixable: MayFix, wanted: MayFix, top_level_await: bool
 ) -> tuple[str, tuple[Finding, ...], list[str]]:
     """A program's new text, what was fixed, and of each finding that is left why, where its fix was refused."""
     from flake8_mongo_threads.engine import check_text
@@ -117,6 +135,7 @@ def _fixed(
         fixable=fixable,
         suppressed=lambda changed: silenced_in(selection, path, changed),
         detect=check_text,
+        top_level_await=top_level_await,
     )
     why = {item.finding: item.reason for item in result.refused}
     return result.text, result.applied, [why.get(finding, "") for finding in result.remaining]

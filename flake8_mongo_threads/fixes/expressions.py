@@ -270,6 +270,7 @@ def splice_call(outer: cst.Call, index: int, inner: cst.Call) -> cst.Call:
     opening = inner.whitespace_before_args
     after = opening if isinstance(opening, cst.ParenthesizedWhitespace) else cst.SimpleWhitespace(" ")
     callee = argument.with_changes(value=inner.func, comma=cst.Comma(whitespace_after=after), whitespace_after_arg=cst.SimpleWhitespace(""))
+    callee, *middle = (_indented_as(outer.whitespace_before_args, part) for part in (callee, *middle))
     last = middle[-1]
     if isinstance(argument.comma, cst.Comma) or not comments_of([last]):
         lost = [last.whitespace_after_arg, *([last.comma] if isinstance(last.comma, cst.Comma) else [])]
@@ -277,6 +278,22 @@ def splice_call(outer: cst.Call, index: int, inner: cst.Call) -> cst.Call:
             raise RefusedError("a comment inside the expression would be lost")
         middle[-1] = last.with_changes(comma=argument.comma, whitespace_after_arg=argument.whitespace_after_arg)
     return outer.with_changes(args=[*outer.args[:index], callee, *middle, *outer.args[index + 1 :]])
+
+
+def _indented_as(opening: cst.BaseParenthesizableWhitespace, argument: cst.Arg) -> cst.Arg:
+    """The argument with the lines behind its comma indented as those of the call that it comes into."""
+    comma = argument.comma
+    if not isinstance(opening, cst.ParenthesizedWhitespace) or not isinstance(comma, cst.Comma):
+        return argument
+    after = comma.whitespace_after
+    if not isinstance(after, cst.ParenthesizedWhitespace):
+        return argument
+    between = [
+        line if line.comment is None else line.with_changes(indent=opening.indent, whitespace=opening.last_line)
+        for line in after.empty_lines
+    ]
+    space = after.with_changes(indent=opening.indent, last_line=opening.last_line, empty_lines=between)
+    return argument.with_changes(comma=comma.with_changes(whitespace_after=space))
 
 
 class Templates:

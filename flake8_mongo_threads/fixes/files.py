@@ -116,7 +116,8 @@ def fix_bytes(path: str, data: bytes, selection: Selection, wish: Wish) -> tuple
     def fixable(finding: Finding) -> bool:
         return wish.may_fix(finding.code)
 
-    found = [finding for finding in check_text(path, text, selection.config) if selected(finding)]
+    everything = check_text(path, text, selection.config)
+    found = [finding for finding in everything if selected(finding)]
     silenced = suppressed(text) if found else None
     found = [finding for finding in found if silenced is not None and not silenced(finding.code, finding.span.line)]
     if wish.add_noqa:
@@ -128,7 +129,15 @@ def fix_bytes(path: str, data: bytes, selection: Selection, wish: Wish) -> tuple
         from flake8_mongo_threads.fixes.apply import fix_text
 
         fixed = fix_text(
-            path, text, selection.config, level=wish.level, selected=selected, fixable=fixable, suppressed=suppressed, detect=check_text
+            path,
+            text,
+            selection.config,
+            level=wish.level,
+            selected=selected,
+            fixable=fixable,
+            suppressed=suppressed,
+            detect=check_text,
+            found=everything,
         )
         new = fixed.text
         result = FileResult(path, fixed.applied, tuple((item.finding, item.reason) for item in fixed.refused), fixed.remaining)
@@ -186,6 +195,11 @@ def _joined(result: FileResult, outcome: "Outcome") -> FileResult:
     )
 
 
+def is_read_only(path: str) -> bool:
+    """Whether a file may not be written, by its mode or to this user. Raises OSError when it is not there."""
+    return not os.stat(path).st_mode & 0o222 or not os.access(path, os.W_OK)
+
+
 def replace_file(path: str, old: bytes, new: bytes) -> None:
     """Replace a file's bytes by way of a temporary file beside it, keeping its mode and owner and links to it.
 
@@ -196,7 +210,7 @@ def replace_file(path: str, old: bytes, new: bytes) -> None:
     status = os.stat(real)
     if not stat.S_ISREG(status.st_mode):
         raise WriteError("not a regular file")
-    if not status.st_mode & 0o222 or not os.access(real, os.W_OK):
+    if is_read_only(real):
         raise WriteError("not written: the file is read-only")
     folder, name = os.path.split(real)
     try:

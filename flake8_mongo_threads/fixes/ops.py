@@ -23,13 +23,16 @@ from flake8_mongo_threads.edits import (
     RenameKeyword,
     RenameName,
     ReplaceExpr,
+    ReplaceImport,
     SetKeyword,
     SpliceCall,
     SwapNestedWith,
     SwapWithItems,
+    Unwrap,
+    WhileToAsyncFor,
     WrapStatementsInTry,
 )
-from flake8_mongo_threads.fixes import expressions
+from flake8_mongo_threads.fixes import expressions, migration_edits
 from flake8_mongo_threads.fixes.expressions import Templates
 from flake8_mongo_threads.fixes.locate import STATEMENTS, TOO_DEEP, RefusedError, Tree
 
@@ -119,7 +122,7 @@ class _First(cst.CSTTransformer):
                 self._track(statement)
                 self._track(target)
                 self.statements.append(change)
-            case InsertStatement(target) | DeleteStatement(target):
+            case InsertStatement(target) | DeleteStatement(target) | Unwrap(target):
                 self._track(target)
                 self.statements.append(change)
             case WrapStatementsInTry(first, last):
@@ -136,12 +139,15 @@ class _First(cst.CSTTransformer):
     def _plan_expression(self, change: Any) -> None:
         node = self.tree.find(change.anchor)
         holes: tuple[cst.CSTNode, ...] = ()
-        if isinstance(change, ReplaceExpr):
-            holes = tuple(map(self.tree.find, change.holes))
+        if isinstance(change, (ReplaceExpr, WhileToAsyncFor)):
+            holes = tuple(map(self.tree.find, change.holes if isinstance(change, ReplaceExpr) else (change.iterable,)))
             for hole in holes:
                 self._captured.setdefault(id(hole), None)
         elif isinstance(change, RenameImport):
             self._plan_import(change, node)
+        elif isinstance(change, ReplaceImport) and migration_edits.check_import(node, change):
+            self._track(change.anchor)
+            self.statements.append(change)
         handler = _HANDLERS[type(change)]
         self._act(node, _rank(change), lambda first, original, updated: handler(first, change, holes, original, updated))
 
@@ -219,11 +225,17 @@ def _module_of(node: cst.ImportFrom) -> str:
 
 def _replace(first: _First, change: ReplaceExpr, holes: tuple[cst.CSTNode, ...], original: cst.BaseExpression, current: Any) -> Any:
     nodes = [first.node_of(hole, original, current) for hole in holes]
-    result = first.templates.fill(change.template, nodes)
+    result: Any = first.templates.fill(change.template, nodes)
     parent = first.parent()
     if isinstance(result, cst.Await) and isinstance(parent, cst.Await):
         result = result.expression
-    if original.lpar and not isinstance(original, cst.GeneratorExp):
+    if _wraps(result, current) and holes == (original,):
+        # the parentheses become those of the call
+        inner = result.args[0].with_changes(whitespace_after_arg=current.rpar[0].whitespace_before)
+        result = result.with_changes(args=[inner], whitespace_before_args=current.lpar[0].whitespace_after)
+    elif isinstance(result, cst.Tuple) and original.lpar:
+        result = result.with_changes(lpar=current.lpar, rpar=current.rpar)
+    elif original.lpar and not isinstance(original, cst.GeneratorExp):
         result = result.with_changes(lpar=[*current.lpar, *result.lpar], rpar=[*result.rpar, *current.rpar])
     else:
         result = expressions.fit(result, parent, expressions.field_of(parent, original))
@@ -232,6 +244,13 @@ def _replace(first: _First, change: ReplaceExpr, holes: tuple[cst.CSTNode, ...],
     if expressions.comments_of([current]) - expressions.comments_of([result]):
         raise RefusedError("a comment inside the expression would be lost")
     return result
+
+
+def _wraps(result: Any, current: Any) -> bool:
+    """Whether an expression in parentheses over several lines becomes the only argument of a call."""
+    if not isinstance(result, cst.Call) or len(result.args) != 1 or result.args[0].keyword or result.args[0].star or result.lpar:
+        return False
+    return len(current.lpar) == 1 and isinstance(current.lpar[0].whitespace_after, cst.ParenthesizedWhitespace)
 
 
 def _rename(_first: _First, change: RenameName, _holes: object, _original: object, current: Any) -> Any:
@@ -450,6 +469,18 @@ def import_text(module: str, name: str, alias: str) -> str:
     return f"from {module} import {name}{rename}" if name else f"import {module}{f' as {alias}' if alias else ''}"
 
 
+def _replace_import(first: _First, change: ReplaceImport, _holes: object, _original: object, current: Any) -> Any:
+    return migration_edits.replace_import(first.templates, change, current)
+
+
+def _while_to_async_for(
+    first: _First, _change: WhileToAsyncFor, holes: tuple[cst.CSTNode, ...], original: cst.CSTNode, current: Any
+) -> Any:
+    iterable = first.node_of(holes[0], original, current)
+    assert isinstance(iterable, cst.BaseExpression)
+    return migration_edits.while_to_async_for(iterable, current)
+
+
 def _add_import_name(_first: _First, change: AddImportName, _holes: object, _original: object, current: Any) -> Any:
     if not isinstance(current, cst.ImportFrom):
         raise RefusedError("it is not a from-import")
@@ -468,6 +499,8 @@ _HANDLERS: dict[type, Callable[..., Any]] = {
     HoistWith: _hoist,
     MakeAsync: _make_async,
     RenameImport: _rename_import,
+    ReplaceImport: _replace_import,
+    WhileToAsyncFor: _while_to_async_for,
     AddImportName: _add_import_name,
 }
 
@@ -481,7 +514,9 @@ class _Plan:
         self.after: list[Callable[[], list[Any]]] = []
         self.moved: MoveStatement | None = None
         self.deleted: set[int] = set()
+        self.unwrapped = False
         self.apart = False
+        self.leads = False
 
 
 class _Second(cst.CSTTransformer):
@@ -505,12 +540,16 @@ class _Second(cst.CSTTransformer):
                 self._at(line).moved = change
                 self._moved[statement] = line
                 self._insert(self._whole_line(first, target), lambda: [self._moved[statement]], after)
-            case InsertStatement(target, text, after):
+            case InsertStatement(target, text, after, leads):
                 new = self._templates.statements(text)
-                self._insert(self._whole_line(first, target), lambda: list(new), after)
+                line = self._whole_line(first, target)
+                self._insert(line, lambda: list(new), after)
+                self._at(line).leads |= leads
             case DeleteStatement(anchor):
                 itself, line = first.statement(anchor)
                 self._at(line).deleted.add(id(itself))
+            case Unwrap(anchor):
+                self._at(self._whole_line(first, anchor)).unwrapped = True
             case WrapStatementsInTry(one, other, text):
                 start, end = self._whole_line(first, one), self._whole_line(first, other)
                 self._at(start)
@@ -523,6 +562,10 @@ class _Second(cst.CSTTransformer):
                 item = next(item for item in node.names if item.evaluated_name == name)
                 alias = item.evaluated_alias or name if keep_local else ""
                 new = self._templates.statements(import_text(new_module, new_name, alias))
+                self._insert(self._whole_line(first, anchor), lambda: list(new), True)
+            case ReplaceImport(anchor):
+                texts = migration_edits.check_import(first.tree.find(anchor), change)
+                new = [statement for text in texts for statement in self._templates.statements(text)]
                 self._insert(self._whole_line(first, anchor), lambda: list(new), True)
             case PlaceImport(place, text, after, apart):
                 new = self._templates.statements(text)
@@ -590,8 +633,12 @@ class _Second(cst.CSTTransformer):
             above, own = split_leading(child.leading_lines)
             before = [statement for make in plan.before for statement in make()]
             if before:
-                before[0] = _lead(before[0], [*above, *split_leading(before[0].leading_lines)[1]])
-                above = [cst.EmptyLine(indent=False)] if plan.apart else []
+                gap = _gap(child, above, isinstance(block, cst.Module))
+                if gap and body and isinstance(body[-1], cst.SimpleStatementLine) and len(above) == 2 and not any(x.comment for x in above):
+                    above = above[1:]
+                led, own = (own, []) if plan.leads else ([], own)
+                before[0] = _lead(before[0], [*above, *led, *split_leading(before[0].leading_lines)[1]])
+                above = [cst.EmptyLine(indent=False)] if plan.apart else gap
                 child = _lead(child, [*above, *own])
                 body += before
             if plan.moved is not None:
@@ -599,6 +646,9 @@ class _Second(cst.CSTTransformer):
                 carried, opened = above, opened or index == 0
             elif plan.deleted:
                 carried, opened = [*above, *own], opened or index == 0
+            elif plan.unwrapped:
+                inner, carried = _unwrapped(child)
+                body += inner
             else:
                 places[id(plan)] = len(body)
                 body.append(child)
@@ -639,6 +689,50 @@ class _Second(cst.CSTTransformer):
         for key, place in places.items():
             if place > last:
                 places[key] = place - shift
+
+
+def _gap(node: object, above: list[cst.EmptyLine], top: bool) -> list[cst.EmptyLine]:
+    """The empty lines between a definition and a statement that is put in front of it: as many as it had, or as usual."""
+    if not isinstance(node, (cst.FunctionDef, cst.ClassDef)):
+        return []
+    count = next((i for i, line in enumerate(reversed(above)) if line.comment is not None), len(above))
+    return [cst.EmptyLine(indent=False) for _ in range(count or (2 if top else 1))]
+
+
+def _without_last_comment(final: cst.Finally) -> cst.Finally:
+    """The ``finally`` without the comment behind its only statement, which goes along with it."""
+    block = final.body
+    if not isinstance(block, cst.IndentedBlock) or len(block.body) != 1 or not isinstance(block.body[0], cst.SimpleStatementLine):
+        return final
+    bare = block.body[0].with_changes(trailing_whitespace=cst.TrailingWhitespace())
+    return final.with_changes(body=block.with_changes(body=[bare]))
+
+
+def _unwrapped(node: Any) -> tuple[list[Any], list[cst.EmptyLine]]:
+    """The statements that take the place of a ``with`` or of a ``try`` without its ``finally``, and comments for what follows."""
+    if isinstance(node, cst.With):
+        gone: list[cst.CSTNode] = [*node.items, *(part for part in (node.lpar, node.rpar) if isinstance(part, cst.CSTNode))]
+    elif isinstance(node, (cst.Try, cst.TryStar)) and node.finalbody is not None:
+        gone = [_without_last_comment(node.finalbody)]
+        if node.handlers:
+            if expressions.comments_of(gone):
+                raise RefusedError("a comment would be lost with the finally")
+            return [node.with_changes(finalbody=None)], []
+    else:
+        raise RefusedError("it is neither a with nor a try with finally")
+    block = node.body
+    if not isinstance(block, cst.IndentedBlock):
+        raise RefusedError("the statement stands on one line")
+    if expressions.comments_of(gone):
+        raise RefusedError("a comment would be lost with the statement")
+    body: list[Any] = list(block.body)
+    own = list(body[0].leading_lines) if isinstance(body[0], _LEADING) else []
+    while own and own[0].comment is None:
+        own.pop(0)
+    # what stood behind the colon gets a line of its own
+    behind = [cst.EmptyLine(comment=block.header.comment)] if block.header.comment is not None else []
+    body[0] = _lead(body[0], [*node.leading_lines, *behind, *own])
+    return body, [line for line in block.footer if line.comment is not None]
 
 
 def _lead(node: Any, lines: Iterable[cst.EmptyLine]) -> Any:
