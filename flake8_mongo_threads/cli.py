@@ -4,6 +4,7 @@ Exit codes: 0 nothing to report, 1 findings, 2 a usage error, a file that could 
 """
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -38,7 +39,9 @@ COMMANDS = (
     Command("check", "report misuse in files and folders, as flake8 would", "flake8_mongo_threads.commands.check"),
     Command("rules", "list all rules", "flake8_mongo_threads.commands.rules"),
     Command("fix", "apply the fixes of what check reports", "flake8_mongo_threads.commands.fix"),
+    Command("migrate", "move a program from Motor to PyMongo Async", "flake8_mongo_threads.commands.migrate"),
     Command("explain", "tell what a rule reports, why, and what to do", "flake8_mongo_threads.commands.explain"),
+    Command("lsp", "serve an editor as a language server", "flake8_mongo_threads.commands.lsp"),
 )
 
 
@@ -68,6 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     arguments = make_parser(argv).parse_args(argv)
+    # Syntax trees are many small objects that live as long as the run: with the usual thresholds, the collector would look through
+    # all of them again and again. Worker processes inherit this.
+    gc.freeze()
+    gc.set_threshold(200_000, 30, 30)
     try:
         code = int(arguments.run(arguments))
         sys.stdout.flush()

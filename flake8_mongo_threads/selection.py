@@ -44,12 +44,23 @@ def _dest(flag: str) -> str:
     return "flake8_" + flag.lstrip("-").replace("-", "_")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add flake8's options, and the project's own, to a parser; ``arguments_for_flake8`` turns them back."""
+_FILE_FLAGS = ("--exclude", "--extend-exclude", "--filename", "--config", "--append-config", "--isolated")
+"""The flags that say which files are looked at, and nothing of what is reported."""
+
+
+def add_arguments(parser: argparse.ArgumentParser, files_only: bool = False) -> None:
+    """Add flake8's options, and the project's own, to a parser; ``arguments_for_flake8`` turns them back.
+
+    ``files_only`` leaves out what says which findings are reported.
+    """
     group = parser.add_argument_group("selection", "as in flake8, whose configuration files are read, too")
     for flag, metavar, text in VALUES:
+        if files_only and flag not in _FILE_FLAGS:
+            continue
         group.add_argument(flag, dest=_dest(flag), metavar=metavar, action="append", help=text)
     for flag, text in SWITCHES:
+        if files_only and flag not in _FILE_FLAGS:
+            continue
         group.add_argument(flag, dest=_dest(flag), action="store_true", help=text)
     own = parser.add_argument_group("project", "options of the same names in flake8's configuration")
     for option in OPTIONS:
@@ -60,8 +71,8 @@ def arguments_for_flake8(arguments: argparse.Namespace) -> list[str]:
     """The parsed options of ``add_arguments`` as arguments for flake8, without paths."""
     given: list[str] = []
     for flag in (*(flag for flag, _, _ in VALUES), *(option.flag for option in OPTIONS)):
-        given.extend(f"{flag}={value}" for value in getattr(arguments, _dest(flag)) or ())
-    given.extend(flag for flag, _ in SWITCHES if getattr(arguments, _dest(flag)))
+        given.extend(f"{flag}={value}" for value in getattr(arguments, _dest(flag), None) or ())
+    given.extend(flag for flag, _ in SWITCHES if getattr(arguments, _dest(flag), False))
     return given
 
 
