@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Set everything up and run it: ``python3 dev.py demo | test | lint | slow [arguments]``.
+"""Set everything up and run it: ``python3 dev.py demo | test | lint | slow | docs | pythons [arguments]``.
 
 Needs nothing but Python 3.10+ with pip or venv. Packages go into ``.dev/`` beside this file: into a virtual environment
 where ``venv`` works, else (no ensurepip, externally managed system) into a plain folder that is put on ``PYTHONPATH``.
@@ -124,6 +124,9 @@ def set_up(*extras: str) -> tuple[str, dict[str, str]]:
             how = install(together)
             STAMP.write_text(json.dumps({"hash": wanted, "extras": together, "how": how}), encoding="utf-8")
     environment = dict(os.environ)
+    # The tests start hundreds of processes: they share what was compiled, also where bytecode is not written beside the sources.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment["PYTHONPYCACHEPREFIX"] = str(HOME / "pycache")
     if how == "venv":
         return str(venv_python()), environment
     paths = [str(ROOT), str(TARGET), environment.get("PYTHONPATH", "")]
@@ -157,7 +160,7 @@ def test(arguments: list[str]) -> int:
 
 def slow(arguments: list[str]) -> int:
     """Run the tests that take minutes; arguments go to pytest."""
-    python, environment = set_up("lsp", "test")
+    python, environment = set_up("docs", "lsp", "test")
     return run(python, environment, "-m", "pytest", "-m", "slow", "--timeout", "3600", *arguments)
 
 
@@ -175,7 +178,18 @@ def lint(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-COMMANDS = {"demo": demo, "test": test, "lint": lint, "slow": slow}
+def docs(arguments: list[str]) -> int:
+    """Build the documentation site into site/, with a playground; --serve shows it on this machine."""
+    python, environment = set_up("docs")
+    return run(python, environment, "tools/build_site.py", *arguments)
+
+
+def pythons(arguments: list[str]) -> int:
+    """Run the tests on every supported Python that is here, with the oldest and newest flake8 and libcst."""
+    return run(sys.executable, dict(os.environ), "tools/pythons.py", *arguments)
+
+
+COMMANDS = {"demo": demo, "test": test, "lint": lint, "slow": slow, "docs": docs, "pythons": pythons}
 
 
 def main(arguments: list[str]) -> int:
@@ -185,7 +199,7 @@ def main(arguments: list[str]) -> int:
         return 2
     if not arguments or arguments[0] not in COMMANDS:
         for name, command in COMMANDS.items():
-            print(f"python3 dev.py {name:5} {(command.__doc__ or '').splitlines()[0]}")
+            print(f"python3 dev.py {name:7} {(command.__doc__ or '').splitlines()[0]}")
         asked_for_help = bool(arguments) and arguments[0] in ("-h", "--help", "help")
         if arguments and not asked_for_help:
             print(f"dev.py: unknown command {arguments[0]!r}", file=sys.stderr)
