@@ -134,7 +134,8 @@ def test_same_findings_as_flake8_whatever_noqa_says(tmp_path: Path) -> None:
 
 
 def test_same_findings_as_flake8_on_fixtures() -> None:
-    output = assert_same(ROOT, "--isolated", "--select=MDB", "fixtures")
+    folders = [f"fixtures/{name}" for name in ("demo", "projects", "MDB001", "MDB102", "MDB202", "MDB501", "MDB701")]
+    output = assert_same(ROOT, "--isolated", "--select=MDB", *folders)
     assert len(output.splitlines()) > 20
 
 
@@ -209,7 +210,11 @@ def test_text_for_people(project: Path) -> None:
     assert lines[source + 1].index("^") == lines[source].index("MongoClient")
     assert lines[source + 1].count("^") == len("MongoClient")
     assert any("because" in line for line in lines), "the chain of evidence"
-    assert lines[-1].startswith("2 findings in 2 of 2 files")
+    # What was found, and then, last, where the eye ends up: what to do about it.
+    assert lines[-2:] == [
+        "2 findings in 2 of 2 files",
+        "1 can be fixed with `mongo-threads fix`, 1 more with `mongo-threads fix --unsafe-fixes`",
+    ]
 
 
 def test_text_caret_behind_tabs_and_wide_characters(tmp_path: Path) -> None:
@@ -230,15 +235,16 @@ def test_colours_are_obeyed(project: Path) -> None:
     assert "\x1b[" not in plain.stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_on_a_terminal(project: Path) -> None:
+def on_terminal(folder: Path, *command: str, columns: int = 100) -> tuple[int, str]:
+    """The exit code of a Python command that runs in a pseudo-terminal, and what it prints there."""
     import pty
 
     parent, child = pty.openpty()
-    command = [sys.executable, "-m", "flake8_mongo_threads", "check", "--isolated", "."]
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40"}
     environment.pop("NO_COLOR", None)
-    process = subprocess.Popen(command, stdout=child, stderr=child, stdin=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, *command], cwd=folder, stdout=child, stderr=child, stdin=subprocess.DEVNULL, env=environment
+    )
     os.close(child)
     output = b""
     try:
@@ -247,11 +253,55 @@ def test_on_a_terminal(project: Path) -> None:
     except OSError:
         pass  # Linux reports the end of a pseudo-terminal so
     os.close(parent)
-    assert process.wait(60) == 1
-    text = output.decode()
+    return process.wait(60), output.decode().replace("\r\n", "\n")
+
+
+def without_codes(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_on_a_terminal(project: Path) -> None:
+    code, text = on_terminal(project, "-m", "flake8_mongo_threads", "check", "--isolated", ".")
+    assert code == 1
     assert "\x1b[" in text
     assert "MDB101" in text
-    assert "findings in 2 of 2 files" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    assert "findings in 2 of 2 files" in without_codes(text)
+    assert "checking" not in text, "what takes no time shows no progress"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_progress_of_long_work_in_a_terminal_only(project: Path) -> None:
+    # A check that has no patience finds every work long.
+    script = "import sys\nfrom flake8_mongo_threads import cli\nfrom flake8_mongo_threads.commands import check\ncheck.PATIENCE = -1\nsys.exit(cli.main(sys.argv[1:]))\n"
+    code, text = on_terminal(project, "-c", script, "check", "--isolated", ".")
+    assert code == 1
+    shown = without_codes(text)
+    assert "checking" in shown
+    assert "2/2" in shown
+    assert "2 findings in 2 of 2 files" in shown
+    piped = harness.run("-c", script, "check", "--isolated", "--output-format=text", ".", cwd=project)
+    assert "checking" not in piped.stdout + piped.stderr
+    forced = harness.run("-c", script, "check", "--isolated", ".", cwd=project, FORCE_COLOR="1")
+    assert "checking" not in forced.stdout + forced.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_narrow_terminals(tmp_path: Path) -> None:
+    long = "from pymongo import MongoClient\nfor path in 'ab':\n    names = {'one': '漢字漢字漢字', 'two': 2, 'three': 3, 'four': 4}; client = MongoClient(); client.close()\n"
+    (tmp_path / "a.py").write_text(long, encoding="utf-8")
+    _, text = on_terminal(tmp_path, "-m", "flake8_mongo_threads", "check", "--isolated", "a.py", columns=50)
+    lines = without_codes(text).splitlines()
+    assert all(len(line) <= 50 for line in lines)
+    head = next(number for number, line in enumerate(lines) if " MDB101 " in line)
+    source = next(number for number, line in enumerate(lines) if "│ …" in line)
+    assert source > head + 1
+    assert all(line.startswith("    ") for line in lines[head + 1 : source]), "what goes on is indented"
+    message = " ".join(line.strip() for line in lines[head:source])
+    assert "on every iteration of the loop at line 2: a client is a connection pool, build one before the loop" in message
+    caret = lines[source + 1].index("^")
+    assert lines[source + 1].count("^") == len("MongoClient")
+    assert lines[source][caret : caret + 11] == "MongoClient"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")

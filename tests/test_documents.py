@@ -1,10 +1,12 @@
 """Code in pages and docstrings: found where it stands, read as far as it goes, written back in place."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
+import harness
 from flake8_mongo_threads.check import Reading, check_text
 from flake8_mongo_threads.documents import blocks, tolerant
 from flake8_mongo_threads.documents.pages import Page, RewriteError, read_page
@@ -67,6 +69,21 @@ def test_a_post_whose_code_is_wrong_in_every_way(selection: Selection) -> None:
     assert started in {step.line for step in thread.steps}
 
 
+def test_the_fixed_post_runs(tmp_path: Path, selection: Selection) -> None:
+    pytest.importorskip("pymongo")
+    text = (DOCUMENTS / "threads.md").read_text(encoding="utf-8")
+    after = fixed("threads.md", text, selection)
+    assert not checked("threads.md", after, selection).findings
+    wrong, new = (re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE) for page in (text, after))
+    assert len(new) == len(wrong) == 2
+    for number, code in enumerate(new):
+        (tmp_path / f"block{number}.py").write_text(code)
+        done = harness.run(f"block{number}.py", cwd=tmp_path)  # clients connect when they are used
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), code
+    (tmp_path / "wrong.py").write_text(wrong[0])
+    assert "NameError: name 'Thread'" in harness.run("wrong.py", cwd=tmp_path).stderr
+
+
 @pytest.mark.parametrize("name", ["tutorial.md", "guide.rst"])
 def test_every_kind_of_block(name: str, selection: Selection) -> None:
     text = (DOCUMENTS / name).read_text(encoding="utf-8")
@@ -105,6 +122,12 @@ def test_steps_stand_where_the_page_has_them(selection: Selection) -> None:
         ("{code-block} python", True),
         ('python title="a.py"', True),
         ("python,ignore", True),
+        ("python3.12", True),
+        ("py2.7", True),
+        ("python=", True),
+        ("python=17", True),
+        ("python:main.py", True),
+        ("python-repl", True),
         ("{testcode}", True),
         ("", True),  # it parses, and imports a driver
         ("bash", False),
@@ -112,6 +135,7 @@ def test_steps_stand_where_the_page_has_them(selection: Selection) -> None:
         ("{code-block} json", False),
         ("{note}", False),
         ("pythonic", False),
+        ("python3.12-slim", False),
     ],
 )
 def test_tags_of_fences(info: str, read: bool, selection: Selection) -> None:
@@ -132,6 +156,34 @@ def test_front_matter_is_no_page(selection: Selection) -> None:
     text = f"---\ncode: |\n\n    ```python\n{indented(UNAWAITED, '    ')}    ```\n---\n\nHello\n"
     assert not checked("page.md", text, selection).findings
     assert checked("page.md", text.partition("\n")[2], selection).findings
+
+
+def test_a_line_across_the_page_is_no_front_matter(selection: Selection) -> None:
+    assert places(checked("page.md", f"---\n\n```python\n{UNAWAITED}```\n\n---\n", selection)) == {(8, "MDB502")}
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "read"),
+    [
+        ("page.md", "<!--\n", "-->\n", False),
+        ("page.md", "<!-- drafts:\n\n", "\n  -->\n", False),
+        ("page.md", "<!-- one line -->\n", "", True),
+        ("page.md", "<!-- it never ends\n\n", "", True),
+        ("page.md", "    <!-- this is code:\n\n", "\n-->\n", True),
+        ("page.rst", ".. Left out for now\n\n", "", False),
+        ("page.rst", "..\n", "", False),
+        ("page.rst", "..\n\n", "", True),
+        ("page.rst", ".. [1] A footnote\n\n", "", True),
+        ("page.rst", ".. _target:\n\n", "", True),
+        ("page.rst", ".. |name| image:: a.png\n\n", "", True),
+        ("page.rst", ".. versionadded:: 2.0\n\n", "", True),
+    ],
+)
+def test_what_is_commented_out_is_not_on_the_page(name: str, before: str, after: str, read: bool, selection: Selection) -> None:
+    block = f"```python\n{UNAWAITED}```\n" if name.endswith("md") else f"   .. code-block:: python\n\n{indented(UNAWAITED, '      ')}"
+    text = before + block + after
+    line = next(number for number, line in enumerate(text.splitlines(), 1) if "insert_one" in line)
+    assert places(checked(name, text, selection)) == ({(line, "MDB502")} if read else set())
 
 
 def test_blocks_that_do_not_go_on_with_each_other_are_programs_of_their_own() -> None:
@@ -221,8 +273,9 @@ def test_unparsable_blocks_are_told_only_when_asked_for(tmp_path: Path) -> None:
     told = mongo_threads("check", "--isolated", "--report-unparsable", "a.md", cwd=tmp_path)
     assert told.returncode == 2
     assert [line.partition(": error: ")[0] for line in told.stderr.splitlines()] == ["a.md:4:1", "a.md:9:3"]
-    assert "(line 4)" not in told.stderr.splitlines()[1]
-    assert "(line 9)" in told.stderr.splitlines()[1]
+    body, assignment = told.stderr.splitlines()
+    assert "on line 4 (line" in body, "all lines are those of the page"
+    assert "(line 9)" in assignment
 
 
 # Docstrings
@@ -259,6 +312,22 @@ class Orders:
         ```
         """
 
+    def google(self, order):
+        """Drop all.
+
+        Args:
+            order: pymongo
+        Example:
+            from pymongo import AsyncMongoClient
+
+            async def main():
+                await AsyncMongoClient().shop.orders.find_one({})
+                AsyncMongoClient().shop.orders.drop()
+
+        Returns:
+            AsyncMongoClient().shop.orders.drop()
+        """
+
     def escaped(self):
         """Here the text is not what stands in the file.
 
@@ -273,7 +342,12 @@ def test_docstrings_are_read_when_asked_for(selection: Selection) -> None:
     assert not checked("a.py", DOCSTRINGS, selection).findings
     report = checked("a.py", DOCSTRINGS, selection, docstrings=True)
     lines = DOCSTRINGS.splitlines()
-    assert [lines[f.span.line - 1][f.span.col : f.span.end_col] for f in report.findings] == ["insert_one", "insert_one", "delete_one"]
+    assert [lines[f.span.line - 1][f.span.col : f.span.end_col] for f in report.findings] == [
+        "insert_one",
+        "insert_one",
+        "delete_one",
+        "drop",
+    ]
 
 
 def test_docstrings_are_fixed_in_place(tmp_path: Path) -> None:
@@ -282,8 +356,8 @@ def test_docstrings_are_fixed_in_place(tmp_path: Path) -> None:
     assert (tmp_path / "a.py").read_text() == DOCSTRINGS, done.stdout
     mongo_threads("fix", "--isolated", "--docstrings", "a.py", cwd=tmp_path)
     new = (tmp_path / "a.py").read_text()
-    assert new.replace("await ", "") == DOCSTRINGS
-    assert new.count("await ") == 3
+    assert new.replace("await ", "") == DOCSTRINGS.replace("await ", "")
+    assert new.count("await ") == DOCSTRINGS.count("await ") + 4
 
 
 # Writing back
@@ -354,6 +428,11 @@ def test_what_was_filled_in_is_not_written_but_code_that_changes_becomes_valid(s
     assert edited(thread, "x = 1", "x = 2") == thread.replace("x = 1", "x = 2").replace(
         "```python\n", "```python\nfrom threading import Thread\n"
     )
+
+
+def test_sessions_that_await_outside_functions(selection: Selection) -> None:
+    session = f"```pycon\n{''.join(f'... {line}' if line.startswith(' ') else f'>>> {line}' for line in UNAWAITED.splitlines(True))}>>> await main()\n```\n"
+    assert fixed("page.md", session, selection) == session.replace("client.shop", "await client.shop")
 
 
 def test_a_change_of_what_cannot_be_read_is_refused() -> None:

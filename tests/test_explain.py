@@ -95,6 +95,71 @@ def test_why_nothing_is_reported_names_the_failing_step(call: str, reason: str, 
     assert "'Store.add': nothing launches" in out
 
 
+KNOWN = """\
+import asyncio
+from threading import Thread
+
+from pymongo import AsyncMongoClient, MongoClient
+
+db = MongoClient().shop
+quick = AsyncMongoClient().shop
+
+
+def plain():
+    db.orders.insert_one({"plain": 1})
+
+
+async def handler():
+    await asyncio.to_thread(db.orders.delete_one, {})
+    db.orders.find({})
+    await quick.orders.insert_one({"awaited": 1})
+    quick.orders.find({"lazy": 1})
+    quick.orders.insert_one({"forgotten": 1})
+
+
+def made():
+    return MongoClient()
+
+
+db.orders.insert_one({"top": 1})
+register(db.orders.update_one)
+Thread(target=db.orders.count_documents, args=({},)).start()
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        (
+            '"plain"',
+            "db.orders.insert_one(): on a sync collection; it waits for the server, and nothing shows that 'plain' runs on an event loop",
+        ),
+        ("to_thread", "db.orders.delete_one: asyncio.to_thread() runs it on another thread"),
+        ("    db.orders.find", "db.orders.find(): on a sync collection; 'find' asks the server nothing by itself"),
+        ('"awaited"', "quick.orders.insert_one(): on an async collection; it is awaited"),
+        ('"lazy"', "quick.orders.find(): on an async collection; 'find' gives nothing to await: it asks the server nothing by itself"),
+        ('"forgotten"', "quick.orders.insert_one(): on an async collection"),
+        (
+            "return MongoClient",
+            "MongoClient(): builds a sync client; nothing shows that 'made' runs in a loop, on threads, in tasks or for every request",
+        ),
+        ("db = MongoClient", "MongoClient(): builds a sync client; it is built once, when the file is imported or started"),
+        (
+            '"top"',
+            "db.orders.insert_one(): on a sync collection; it waits for the server, and the top level of a file is not an event loop",
+        ),
+        ("register(", "db.orders.update_one: a method of a sync collection, and nothing is known about what register() does with it"),
+        ("Thread(target", "db.orders.count_documents: Thread() runs it on another thread"),
+    ],
+)
+def test_known_objects_tell_which_condition_is_not_met(part: str, told: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "known.py").write_text(KNOWN)
+    out = explain(capsys, f"known.py:{line_of(part, KNOWN)}")
+    assert f"  - {told}" in out.splitlines()
+    assert ("MDB502" in out.partition("Ruled out")[0].partition("Part of")[0]) == ("forgotten" in part)
+    assert "No rule has anything to look at" not in out
+
+
 def test_lines_without_driver_calls(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "No rule has anything to look at in this line" in explain(capsys, f"a.py:{line_of('plain = {}')}")
     (folder / "b.py").write_text("x = 1\n")

@@ -129,6 +129,23 @@ def test_magics_are_tolerated_and_kept(magic: str, selection: Selection) -> None
     assert new == text.replace("    client.a", "    await client.a")
 
 
+def test_notebooks_that_await_outside_functions_are_fixed(tmp_path: Path) -> None:
+    imports = "from pymongo import AsyncMongoClient\nclient = AsyncMongoClient()\nawait client.admin.command('ping')"
+    text = notebook(imports, "async def add(order):\n    client.shop.orders.insert_one(order)", "await add({})")
+    (tmp_path / "a.ipynb").write_text(text)
+    done = mongo_threads("fix", "--isolated", "a.ipynb", cwd=tmp_path)
+    assert (tmp_path / "a.ipynb").read_text() == text.replace("client.shop.orders", "await client.shop.orders"), done.stdout
+
+
+@pytest.mark.parametrize("awaits", [True, False])
+def test_await_is_written_outside_functions_only_where_the_notebook_does_so(awaits: bool, tmp_path: Path) -> None:
+    ping = "await client.admin.command('ping')" if awaits else "client.close"
+    text = notebook("from pymongo import AsyncMongoClient\nclient = AsyncMongoClient()", ping, "client.shop.orders.insert_one({})")
+    (tmp_path / "a.ipynb").write_text(text)
+    mongo_threads("fix", "--isolated", "a.ipynb", cwd=tmp_path)
+    assert (tmp_path / "a.ipynb").read_text() == (text.replace("client.shop.orders", "await client.shop.orders") if awaits else text)
+
+
 def test_statements_behind_timing_magics_are_read(selection: Selection) -> None:
     text = notebook("from pymongo import MongoClient\nfor i in range(3):\n    %time client = MongoClient()")
     report = check_text("a.ipynb", text, selection)

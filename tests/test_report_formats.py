@@ -1,6 +1,7 @@
 """Formats for other programs: complete, escaped, and the same finding has the same fingerprint when lines move."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -412,6 +413,22 @@ def test_problems_are_notifications(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("SARIF_SCHEMA" not in os.environ, reason="needs the schema of OASIS, as a file that SARIF_SCHEMA names")
+def test_the_published_schema_accepts_the_sarif() -> None:
+    schema = json.loads(Path(os.environ["SARIF_SCHEMA"]).read_text(encoding="utf-8"))
+    assert schema["id"].endswith("/sarif-schema-2.1.0.json")
+    validator = jsonschema.Draft4Validator(schema)
+    done = mongo_threads(
+        "check", "--isolated", "--output-format=sarif", "--select=MDB", "documents", "demo", "MDB102", "MDB502", "nowhere", cwd=FIXTURES
+    )
+    log = json.loads(done.stdout)
+    assert len(log["runs"][0]["results"]) > 100
+    assert log["runs"][0]["invocations"][0]["toolExecutionNotifications"]
+    assert [error.message for error in validator.iter_errors(log)] == []
+    log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = "six"
+    assert not validator.is_valid(log)
+
+
 def test_an_independent_model_reads_the_sarif(folder: Path) -> None:
     model = pytest.importorskip("sarif_pydantic")
     log = output(folder, "sarif")

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TextIO
@@ -15,6 +16,8 @@ from flake8_mongo_threads.report import FileReport
 from flake8_mongo_threads.selection import Selection, SelectionError
 
 AUTO = "auto"
+PATIENCE = 0.5
+"""Seconds before work that is still going on shows its progress."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -145,9 +148,23 @@ def _write_for_people(reports: Iterator[FileReport], total: int) -> None:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    # Findings are printed above the bar, which vanishes at the end.
-    with Progress(TextColumn("checking"), BarColumn(), MofNCompleteColumn(), console=screen, transient=True) as progress:
-        text.show(progress.track(reports, total=total), screen)
+    # Findings are printed above the bar, which vanishes at the end. Work that is done in no time has none.
+    bar = Progress(TextColumn("checking"), BarColumn(), MofNCompleteColumn(), console=screen, transient=True)
+    task = bar.add_task("", total=total)
+    begun = time.monotonic()
+
+    def watched() -> Iterator[FileReport]:
+        for item in reports:
+            if not bar.live.is_started and time.monotonic() - begun > PATIENCE:
+                bar.start()
+            bar.advance(task)
+            yield item
+
+    try:
+        text.show(watched(), screen)
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _write_statistics(reports: Iterable[FileReport], out: TextIO) -> None:

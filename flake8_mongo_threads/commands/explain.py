@@ -217,12 +217,16 @@ def explained(path: str, line: int, cell: int, chosen: Selection) -> list[str]:
     if sites:
         out += ["", "Calls:"]
     for site in sites:
-        out.append(f"  - {site.text}(): {site.kind or f'no report, because {site.why}'}")
+        step = f"; {site.step}" if site.step and not here else ""
+        out.append(f"  - {site.text}(): {f'{site.kind}{step}' if site.kind else f'no report, because {site.why}'}")
+    handed = explanation.handed_over(module, range(subject.line, subject.line + 1))
+    if handed:
+        out += ["", "Hands over:", *(f"  - {text}" for text in handed)]
     looked = [rule for rule in load() if rule.code not in {finding.code for finding in here} and _looked(rule, module, subject.line)]
     if looked:
         out += ["", "Ruled out (rules that looked at this line and report nothing here):"]
         out += [f"  - {rule.code} {rule.name}: {rule.summary}" for rule in looked]
-    if not here and not sites and not looked:
+    if not here and not sites and not handed and not looked:
         out += ["", "No rule has anything to look at in this line: it builds, uses, shares or hands over no object of a driver."]
     return out
 

@@ -29,9 +29,14 @@ class Block(NamedTuple):
 
 
 PYTHON = frozenset(
-    ("python", "py", "python3", "py3", "python2", "py2", "ipython", "ipython3", "ipy", "pycon", "pycon3", "doctest", "testcode", "pyodide")
+    (
+        "python", "py", "python3", "py3", "python2", "py2", "ipython", "ipython3", "ipy", "pycon", "pycon3", "python-console",
+        "python-repl", "doctest", "testcode", "pyodide",
+    )
 )  # fmt: skip
 """Names of languages, in fences and directives, that mean Python."""
+_RELEASE = re.compile(r"py(?:thon)?\d+(?:\.\d+)+$")
+"""``python3.12``."""
 _BARE_DIRECTIVES = frozenset(("testcode", "testsetup", "testcleanup", "doctest", "ipython", "jupyter-execute", "plot", "code-cell"))
 """Directives whose content is Python whatever their argument says."""
 _CODE_DIRECTIVES = frozenset(("code-block", "code", "sourcecode", "highlight"))
@@ -42,6 +47,11 @@ _LIQUID_END = re.compile(r"^[ \t]*\{%-?\s*endhighlight\s*-?%\}[ \t]*$")
 _LIST_ITEM = re.compile(r"^(?P<lead>[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+)\S")
 _DIRECTIVE = re.compile(r"^(?P<indent>[ \t]*)\.\.[ \t]+(?P<name>[\w:+.-]+)::[ \t]*(?P<argument>.*)$")
 _OPTION = re.compile(r"^[ \t]*:[\w-]+:")
+_EXPLICIT = re.compile(r"^(?P<indent>[ \t]*)\.\.(?:[ \t]+(?P<text>\S.*))?$")
+_EXAMPLE = re.compile(r"^[ \t]*(?:(?:code )?examples?|example usage|sample usage|usage)[ \t]*:[ \t]*$", re.IGNORECASE)
+"""The heading of a section of code in docstrings of Google's style."""
+_NO_COMMENT = re.compile(r"_|__[ \t]|\[[^\]]+\]|\||[\w:+.-]+::")
+"""What stands behind the two dots of a target, an anonymous target, a footnote or citation, a substitution, a directive."""
 _PROMPT = re.compile(r"^(?P<prefix>[ \t]*(?:>>>|In \[\d*\]:)(?:[ \t]|$))(?P<code>.*)$")
 _GOES_ON = re.compile(r"^(?P<prefix>[ \t]*(?:\.\.\.|\.{3,}:)(?: |$))(?P<code>.*)$")
 
@@ -88,6 +98,8 @@ def _front_matter(lines: Sequence[str]) -> int:
     """The number of lines of the YAML or TOML header at the top."""
     if not lines or lines[0].rstrip() not in ("---", "+++"):
         return 0
+    if lines[0].startswith("-") and len(lines) > 1 and not lines[1].strip():
+        return 0  # a line across the page
     ends = ("---", "...") if lines[0].startswith("-") else ("+++",)
     for number, line in enumerate(lines[1:], 2):
         if line.rstrip() in ends:
@@ -110,8 +122,9 @@ def language(info: str) -> tuple[str, bool]:
         if name in _CODE_DIRECTIVES:
             return argument.lower(), True
         return name, True
-    word = re.split(r"[\s,:{]", info, maxsplit=1)[0]
-    return word.lower(), False
+    # HackMD numbers the lines of ``python=``.
+    word = re.split(r"[\s,:{=]", info, maxsplit=1)[0].lower()
+    return "python" if _RELEASE.match(word) else word, False
 
 
 def _markdown(lines: Sequence[str], start: int) -> Iterator[Block]:
@@ -133,6 +146,11 @@ def _markdown(lines: Sequence[str], start: int) -> Iterator[Block]:
             if liquid["info"].lower() in PYTHON:
                 yield from _made(index + 2, lines[index + 1 : end], tagged=True)
             index = end + 1
+            continue
+        if line.lstrip().startswith("<!--") and _width(line) < item + 4:
+            # What is commented out is not on the page. A comment that never ends is none.
+            index = next((number + 1 for number in range(index, len(lines)) if "-->" in lines[number]), index + 1)
+            blank = True
             continue
         if not line.strip():
             blank = True
@@ -271,6 +289,11 @@ def _restructuredtext(lines: Sequence[str], fences: bool) -> Iterator[Block]:
                 index += 1
             blank = False
             continue
+        explicit = _EXPLICIT.match(line)
+        if explicit and not fences and not _NO_COMMENT.match(explicit["text"] or ""):
+            index = _comment(lines, index, len(explicit["indent"]), empty=not explicit["text"])
+            blank = True
+            continue
         fence = _FENCE.match(line) if fences else None
         if fence and not ("`" in fence["fence"] and "`" in fence["info"]):
             block, index = _fenced(lines, index, fence)
@@ -285,18 +308,26 @@ def _restructuredtext(lines: Sequence[str], fences: bool) -> Iterator[Block]:
             index = end
             blank = True
             continue
-        if line.rstrip().endswith("::") and line.strip():
+        section = fences and bool(_EXAMPLE.match(line))
+        if section or line.rstrip().endswith("::"):
             end = _indented(lines, index + 1, _width(line))
             start = index + 1
             while start < end and not lines[start].strip():
                 start += 1
             # Sessions and directives in what is indented are found on their own.
-            if index + 1 < start < end and not _PROMPT.match(lines[start]) and not _DIRECTIVE.match(lines[start]):
+            if (section or index + 1 < start) and start < end and not _PROMPT.match(lines[start]) and not _DIRECTIVE.match(lines[start]):
                 yield from _made(start + 1, lines[start:end], tagged=False)
                 index = end
                 continue
         blank = not line.strip()
         index += 1
+
+
+def _comment(lines: Sequence[str], index: int, indent: int, empty: bool) -> int:
+    """The index behind a comment; one that is ``empty`` and followed by a blank line consumes nothing."""
+    if empty and (index + 1 >= len(lines) or not lines[index + 1].strip()):
+        return index + 1
+    return _indented(lines, index + 1, indent)
 
 
 def _indented(lines: Sequence[str], index: int, indent: int) -> int:

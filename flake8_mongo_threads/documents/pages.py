@@ -49,6 +49,10 @@ class Program:
         """The whole text."""
         return "".join(self.lines)
 
+    def holds(self, line: int) -> bool:
+        """Whether a line of the page is code of this program."""
+        return any(line in part.lines for part in self.parts)
+
     def prefix(self, line: int) -> str:
         """What stands before the code on a line of the page."""
         for part in self.parts:
@@ -114,12 +118,20 @@ class Page:
         codes = [block.rows[number].code if number in block.rows else "" for number in range(block.first, last + 1)]
         if not block.tagged:
             try:
-                return codes, _Names(parse("\n".join(codes)))
+                names = _Names(parse("\n".join(codes)))
+                parse("\n".join(_marked(block, codes)))
             except SyntaxError:
                 return None
+            return codes, names
         reading = tolerant.read(codes)
         if isinstance(reading, SyntaxError):
             self._note(block, reading, complete=False)
+            return None
+        try:
+            parse("\n".join(_marked(block, reading.lines)))
+        except SyntaxError as error:
+            # Prose in the middle of a statement: what is around it cannot be told apart again.
+            self._note(block, error, complete=False)
             return None
         if reading.error is not None:
             self._note(block, reading.error, reading.complete)
@@ -128,8 +140,10 @@ class Page:
     def _note(self, block: Block, error: SyntaxError, complete: bool) -> None:
         line = block.first + max((error.lineno or 1) - 1, 0)
         what = "not valid Python" if complete else "not valid Python, and not read as a whole"
+        # The parser counts the lines of the block.
+        message = re.sub(r"\bon line (\d+)", lambda match: f"on line {block.first - 1 + int(match[1])}", error.msg or "")
         at = min(block.rows)
-        self.unparsable.append(Unparsable(at, len(block.rows[at].prefix) + 1, f"this block is {what}: {error.msg} (line {line})"))
+        self.unparsable.append(Unparsable(at, len(block.rows[at].prefix) + 1, f"this block is {what}: {message} (line {line})"))
 
     def _program(self, members: "list[tuple[Block, list[str]]]", names: "_Names") -> Program:
         code: dict[int, str] = {}
@@ -156,6 +170,8 @@ class Page:
                 gaps += 1
             else:
                 lines.append(ending)
+            if lines[-1] == "\n" and number > 1 and lines[-2].endswith("\r"):
+                lines[-1] = "\r"  # what stood between them is gone: together they would be one line break
         return Program(lines, tuple(parts), names)
 
     # ------------------------------------------------------------------ writing back
@@ -209,9 +225,20 @@ class Page:
         for number, line in enumerate(out, 1):
             begun = line.prefix is not None and not line.prefix.lstrip().startswith("...")
             if line.prefix is None or (line.code and begun != (number in begins)):
-                line = line._replace(prefix=indent + (">>> " if number in begins else "... "))
-            typed.append(((line.prefix or "") + line.code).rstrip() + line.ending)
+                prefix = indent + (">>> " if number in begins else "... ")
+                typed.append((prefix + line.code).rstrip() + line.ending)
+            else:
+                typed.append(line.prefix + line.code + line.ending)
         return typed
+
+
+def _marked(block: Block, codes: list[str]) -> list[str]:
+    """The lines of a block with a marker where a gap in it begins, as they stand in a program."""
+    lines = list(codes)
+    for number in range(block.first + 1, max(block.rows)):
+        if number not in block.rows and number - 1 in block.rows:
+            lines[number - block.first] = f'"{MARK}gap"'
+    return lines
 
 
 class _Written(NamedTuple):

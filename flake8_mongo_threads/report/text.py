@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -96,15 +97,32 @@ def show_finding(finding: Finding, report: FileReport, screen: Console) -> None:
     head.append(report.place(span.line, span.col), QUIET)
     head.append(" ")
     head.append(finding.code, CODE)
-    head.append(f" {one_line(finding.message)}")
-    screen.print(head)
+    head.append(" ")
+    _hanging(head, Text(one_line(finding.message)), screen, "    ")
     if 0 < span.line <= len(report.lines):
         _show_source(report, finding, screen)
     for number, step in enumerate(finding.steps):
         word = "and" if number else "because"
-        screen.print(Text(f"    {word:>7} {_place(step, report)}: {one_line(step.text)}", QUIET))
+        text = Text(f"{_place(step, report)}: {one_line(step.text)}", QUIET)
+        _hanging(Text(f"    {word:>7} ", QUIET), text, screen, " " * 12)
     if finding.fix:
-        screen.print(Text(f"        fix {one_line(finding.fix.title)}{_TRUST[finding.fix.applicability]}", FIX))
+        title = Text(f"{one_line(finding.fix.title)}{_TRUST[finding.fix.applicability]}", FIX)
+        _hanging(Text("        fix ", FIX), title, screen, " " * 12)
+
+
+def _hanging(lead: Text, text: Text, screen: Console, indent: str) -> None:
+    """Print a line; where the screen is too narrow for it, what follows is indented."""
+    room = screen.width - lead.cell_len
+    if text.cell_len <= room or screen.width < 2 * len(indent):
+        screen.print(lead + text)
+        return
+    # All lines have the room of the later ones but for what the lead takes more.
+    filler = Text(" " * max(lead.cell_len - len(indent), 0)) + text
+    lines = filler.wrap(screen, screen.width - len(indent))
+    first = lines[0][max(lead.cell_len - len(indent), 0) :]
+    screen.print(lead + first, no_wrap=True)
+    for line in lines[1:]:
+        screen.print(Text(indent) + line, no_wrap=True)
 
 
 def _show_source(report: FileReport, finding: Finding, screen: Console) -> None:
@@ -113,9 +131,18 @@ def _show_source(report: FileReport, finding: Finding, screen: Console) -> None:
     number = report.place(span.line).rpartition(":")[2]
     end = span.end_col if span.end_line == span.line else len(line)
     # Tabs and wide characters would shift the caret: what stands before it is measured as it is printed.
-    before = Text(line[: span.col].expandtabs(4)).cell_len
-    width = max(Text(line[span.col : end].expandtabs(4)).cell_len, 1)
-    shown = Text.assemble((f"    {number} │ ", QUIET), line.expandtabs(4))
+    lead, marked = line[: span.col].expandtabs(4), line[: max(end, span.col)].expandtabs(4)
+    before = cell_len(lead)
+    width = max(cell_len(marked) - before, 1)
+    code = line.expandtabs(4)
+    room = screen.width - len(number) - 7
+    if before + width > room:
+        # The screen is too narrow for both the start of the line and what is meant.
+        cut = 0
+        while cut < len(lead) and cell_len(lead[cut:]) > room // 3:
+            cut += 1
+        code, before = f"…{code[cut:]}", cell_len(lead[cut:]) + 1
+    shown = Text.assemble((f"    {number} │ ", QUIET), code)
     screen.print(shown, no_wrap=True, overflow="ellipsis")
     marks = Text.assemble((f"    {' ' * len(number)} │ ", QUIET), " " * before, ("^" * width, CARET))
     screen.print(marks, no_wrap=True, overflow="crop")

@@ -352,12 +352,17 @@ def origin(driver: Driver) -> tuple[Step, ...]:
 
 
 def can_await(module: "Module", node: ast.AST) -> bool:
-    """Whether ``await`` may be written at a node: directly in an ``async def``, not in a lambda or generator expression."""
+    """Whether ``await`` may be written at a node: directly in an ``async def``, not in a lambda or generator expression.
+
+    Outside functions it may where the program does so already: in a notebook, or a session of ``python -m asyncio``.
+    """
     scope = module.index.scope(node)
     while scope.kind == "comprehension":
         if isinstance(scope.node, ast.GeneratorExp) or scope.parent is None:
             return False
         scope = scope.parent
+    if scope.kind == "module":
+        return any(module.index.scope(awaited).kind == "module" for awaited in module.index.awaited)
     return scope.is_async
 
 
