@@ -155,7 +155,7 @@ def demo(arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     """Run the tests, as many at once as there are processors; arguments go to pytest."""
     python, environment = set_up("lsp", "test")
-    return run(python, environment, "-m", "pytest", "-n", "auto", *arguments)
+    return run(python, environment, "-m", "pytest", "-n", "auto", "--dist", "loadgroup", *arguments)
 
 
 def slow(arguments: list[str]) -> int:

@@ -1,5 +1,6 @@
 """What tests share: the expectations written in a program, and runs of the engine and of real commands."""
 
+import functools
 import io
 import os
 import re
@@ -96,10 +97,15 @@ def places(findings: list[Finding]) -> Places:
 
 
 def run_engine(path: Path | str, text: str, config: Config) -> list[Finding]:
-    findings = check_text(str(path), text, config)
+    return list(_findings(str(path), text, config))
+
+
+@functools.lru_cache(maxsize=4096)
+def _findings(path: str, text: str, config: Config) -> tuple[Finding, ...]:
+    findings = check_text(path, text, config)
     failures = [finding.message for finding in findings if finding.code == "MDB000"]
     assert not failures, failures
-    return findings
+    return tuple(findings)
 
 
 def difference(got: Places, wanted: Expectations, offset: int = 0) -> list[str]:

@@ -13,6 +13,8 @@ from flake8_mongo_threads.rules import PRECEDENCE, load
 from flake8_mongo_threads.rules.base import Rule
 from harness import FIXTURES, ROOT
 
+pytestmark = pytest.mark.xdist_group("findings of every fixture with every rule")
+
 RULES = [rule for rule in load() if rule.code != "MDB000"]
 PROGRAMS = [*harness.fixtures_of_rules(), *sorted((FIXTURES / "projects").rglob("*.py")), *sorted((FIXTURES / "demo").rglob("*.py"))]
 LOOKALIKES = sorted((FIXTURES / "lookalikes").rglob("*.py"))

@@ -13,10 +13,14 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import pytest
+
 import harness
 from flake8_mongo_threads.findings import Finding
 from flake8_mongo_threads.rules import load
 from harness import FIXTURES, ROOT
+
+pytestmark = pytest.mark.xdist_group("findings of every fixture")
 
 SNAPSHOT = Path(__file__).with_name("messages.json")
 EVERYTHING = tuple(rule.code for rule in load())

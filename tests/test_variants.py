@@ -89,6 +89,7 @@ def test_transforms_do_something() -> None:
         assert text.split("\n")[2 + offset].strip() == "client = pymongo.MongoClient()"
 
 
+@pytest.mark.slow
 def test_enough_variants_apply() -> None:
     applied = sum(transform(path.read_text(encoding="utf-8")) is not None for path in CASES for transform in transforms.TRANSFORMS)
     assert CASES

@@ -13,6 +13,8 @@ import harness
 from flake8_mongo_threads.findings import Finding, Step
 from harness import FIXTURES, ROOT
 
+pytestmark = pytest.mark.xdist_group("findings of every fixture")
+
 MAX_HOPS = 6
 PROGRAMS = [
     path
