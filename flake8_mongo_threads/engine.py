@@ -7,6 +7,7 @@ to the most specific; the order is by position.
 import ast
 import gc
 import os
+from collections.abc import Iterator
 
 from flake8_mongo_threads import __version__
 from flake8_mongo_threads.config import Config
@@ -88,7 +89,13 @@ def _analyse(source: Source, tree: ast.Module, config: Config) -> list[Finding]:
         module = build(source, tree, config)
     except (RecursionError, MemoryError) as error:
         return [internal_error(source.path, Span(1, 0, 1, 0), "the model", error)]
-    findings: list[Finding] = []
+    try:
+        return reduce(list(_findings(source, module, config)))
+    finally:
+        module.project.release()
+
+
+def _findings(source: Source, module: Module, config: Config) -> Iterator[Finding]:
     for rule in load():
         if not config.wants(rule.code, rule.default):
             continue
@@ -96,11 +103,10 @@ def _analyse(source: Source, tree: ast.Module, config: Config) -> list[Finding]:
             try:
                 facts: list[object] = module.facts(fact_type)
                 for fact in facts:
-                    findings.extend(check(module, fact))
+                    yield from check(module, fact)
             except Exception as error:
-                findings.append(internal_error(source.path, Span(1, 0, 1, 0), rule.code, error))
+                yield internal_error(source.path, Span(1, 0, 1, 0), rule.code, error)
                 break
-    return reduce(findings)
 
 
 def internal_error(path: str, span: Span, where: str, error: BaseException) -> Finding:

@@ -63,6 +63,12 @@ class Module:
         self._facts: dict[type, list[object]] = {}
         self._function_memo: dict[tuple[str, object], object] = {}
 
+    def release(self) -> None:
+        """Forget all that was found out, at the end of the analysis."""
+        for store in (self.memo, self.returns_memo, self.decorator_paths, self._facts, self._function_memo):
+            store.clear()
+        self._calls = self._contexts = self._builds = None
+
     @property
     def path(self) -> str:
         """The path to show."""
@@ -220,6 +226,15 @@ class Project:
             module.returns_memo.clear()
             module.decorator_paths.clear()
         self.inference = type(self.inference)(self)
+
+    def release(self) -> None:
+        """Undo the references of the modules to each other, so that their memory is free at once and not when the collector comes by."""
+        for module in self.loaded.values():
+            if module is not None:
+                module.release()
+        self.loaded.clear()
+        self.order.clear()
+        del self.inference
 
     def load(self, path: str, asker: Module) -> Module | None:
         """The module at a path; None beyond the bounds or when it cannot be read."""
