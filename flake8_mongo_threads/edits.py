@@ -69,6 +69,13 @@ class RenameKeyword(NamedTuple):
     new: str
 
 
+class RemoveElement(NamedTuple):
+    """Take an element (which is anchored) out of its tuple. One that is left over on one line stands without the tuple: it is for what
+    takes either, the exceptions of a handler."""
+
+    anchor: Anchor
+
+
 class SpliceCall(NamedTuple):
     """``outer(…, f(a, k=v))`` becomes ``outer(…, f, a, k=v)``. Anchors the inner ``Call``, a positional argument."""
 
@@ -189,6 +196,7 @@ Edit = (
     | SetKeyword
     | RemoveKeyword
     | RenameKeyword
+    | RemoveElement
     | SpliceCall
     | SwapWithItems
     | SwapNestedWith

@@ -882,6 +882,122 @@ def test_the_interface_of_today_gives_what_the_old_one_did(line: str, wanted: ob
     assert (after.value, after.error) == (wanted, None)
 
 
+BULKS = {
+    "one of each": (
+        """
+        bulk = docs.initialize_ordered_bulk_op()
+        bulk.insert({"_id": 1, "n": 1})
+        bulk.find({"_id": 0}).update_one({"$inc": {"n": 1}})
+        bulk.find({}).update({"$set": {"seen": True}})
+        bulk.find({"_id": 2}).upsert().replace_one({"n": 2})
+        bulk.find({"_id": 1}).remove_one()
+        result = bulk.execute()
+        return result["nInserted"], result["nMatched"], result["nUpserted"], result["nRemoved"], result["writeErrors"]
+        """,
+        (1, 3, 1, 1, []),
+        [{"_id": 0, "n": 6, "seen": True}, {"_id": 2, "n": 2}],
+    ),
+    "in pages": (
+        """
+        total = 0
+        for page in ([1, 2], [3]):
+            bulk = docs.initialize_unordered_bulk_op()
+            for number in page:
+                bulk.insert({"_id": number})
+            total += bulk.execute()["nInserted"]
+        return total
+        """,
+        3,
+        [{"_id": 0, "n": 5}, {"_id": 1}, {"_id": 2}, {"_id": 3}],
+    ),
+    "goes on after an error": (
+        """
+        bulk = docs.initialize_unordered_bulk_op()
+        bulk.insert({"_id": 0})
+        bulk.insert({"_id": 1})
+        try:
+            bulk.execute()
+        except pymongo.errors.BulkWriteError as error:
+            return error.details["nInserted"]
+        """,
+        1,
+        [{"_id": 0, "n": 5}, {"_id": 1}],
+    ),
+}
+
+
+@pytest.mark.skipif(PYMONGO < (4, 0), reason="before 4.0 the old interface is there")
+@pytest.mark.parametrize("name", BULKS)
+def test_a_builder_of_bulk_operations_writes_what_it_did(name: str) -> None:
+    lines, wanted, stored = BULKS[name]
+    body = f"""
+        import pymongo.errors
+
+        docs = MongoClient(URI).app.docs
+
+        def main():
+{textwrap.indent(textwrap.dedent(lines), " " * 12)}
+    """
+    before, after = both(body, "MDB002", load=[{"_id": 0, "n": 5}])
+    assert isinstance(before.error, TypeError)
+    assert (after.value, after.error) == (wanted, None)
+    assert sorted(after.stored, key=lambda document: document["_id"]) == stored
+
+
+NAMES = [
+    ("from bson.binary import UUIDLegacy", "UUIDLegacy(uuid.UUID(int=7)).subtype", 3),
+    ("from pymongo import SLOW_ONLY", "SLOW_ONLY", 1),
+    ("from pymongo.ismaster import IsMaster", "IsMaster({'ok': 1}).max_bson_size > 0", True),
+    ("from pymongo import Connection", "Connection(URI, tz_aware=True).app.docs.find_one()['n']", 5),
+]
+
+
+@pytest.mark.skipif(PYMONGO < (4, 0), reason="before 4.0 the old interface is there")
+@pytest.mark.parametrize(("line", "expression", "wanted"), NAMES, ids=[line for line, _, _ in NAMES])
+def test_removed_names_are_what_they_stood_for(line: str, expression: str, wanted: object) -> None:
+    body = f"""
+        import uuid
+
+        def main():
+            {line}
+            return {expression}
+    """
+    before, after = both(body, "MDB002", load=[{"_id": 0, "n": 5}])
+    assert isinstance(before.error, ImportError)
+    assert (after.value, after.error) == (wanted, None)
+
+
+def test_an_exception_that_nothing_raises_is_not_caught() -> None:
+    body = """
+        import pymongo.errors
+
+        def main():
+            try:
+                raise pymongo.errors.ConnectionFailure("down")
+            except (pymongo.errors.CertificateError, pymongo.errors.ConnectionFailure):
+                return "down"
+    """
+    if PYMONGO < (4, 0):
+        pytest.skip("before 4.0 the exception is there")
+    before, after = both(body, "MDB002")
+    assert isinstance(before.error, AttributeError)
+    assert (after.value, after.error) == ("down", None)
+
+
+def test_what_its_own_options_say_about_a_client() -> None:
+    body = """
+        client = MongoClient(URI, maxIdleTimeMS=30000, directConnection=True)
+
+        def main():
+            return client.max_idle_time_ms, client.host, client.port > 0
+    """
+    if PYMONGO < (4, 0):
+        pytest.skip("before 4.0 the properties are there")
+    before, after = both(body, "MDB002", "MDB002", "MDB002")
+    assert before.value != (30000, "127.0.0.1", True)
+    assert (after.value, after.error) == ((30000, "127.0.0.1", True), None)
+
+
 def test_the_option_takes_effect() -> None:
     body = """
         client = MongoClient(URI, max_pool_size=7, socketKeepAlive=True)

@@ -20,6 +20,7 @@ from flake8_mongo_threads.edits import (
     InsertStatement,
     MakeAsync,
     MoveStatement,
+    RemoveElement,
     RemoveKeyword,
     RenameImport,
     RenameKeyword,
@@ -249,6 +250,51 @@ def test_keyword_is_added_or_replaced(before: str, after: str) -> None:
 def test_keyword_is_removed(before: str, after: str) -> None:
     text = f"{before}\n"
     assert change(text, RemoveKeyword(At(text)(ast.Call, "f("), "k")) == f"{after}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("(Gone, A)", "A"),
+        ("(A, Gone)", "A"),
+        ("(A, Gone, B)", "(A, B)"),
+        ("(A, B, Gone)", "(A, B)"),
+        ("(A, B, Gone,)", "(A, B,)"),
+        ("(e.A, Gone)", "e.A"),
+        ("(*A, Gone)", "(*A,)"),
+        ("(\n    A,\n    Gone,\n)", "(\n    A,\n)"),
+        ("(\n    A,\n    Gone\n)", "(\n    A,\n)"),
+        ("(\n    Gone,\n    A\n)", "(\n    A,\n)"),
+        ("(\n    A,  # first\n    Gone,\n)", "(\n    A,  # first\n)"),
+        ("(\n    A,\n    # above\n    B,\n    Gone,\n)", "(\n    A,\n    # above\n    B,\n)"),
+    ],
+)
+@pytest.mark.parametrize("name", ["", " as error"])
+def test_an_exception_is_taken_out_of_a_handler(before: str, after: str, name: str) -> None:
+    frame = "try:\n    f()\nexcept {}" + name + ":\n    g()\n"
+    text = frame.format(before)
+    assert change(text, RemoveElement(At(text)(ast.Name, "Gone"))) == frame.format(after)
+
+
+def test_a_handler_without_a_space_keeps_its_parentheses() -> None:
+    text = "try:\n    f()\nexcept(A, Gone):\n    g()\n"
+    assert change(text, RemoveElement(At(text)(ast.Name, "Gone"))) == text.replace("(A, Gone)", "(A)")
+
+
+def test_an_element_is_only_removed_from_a_tuple_that_keeps_one() -> None:
+    for text, reason in (
+        ("x = Gone\n", "it is no element of a tuple"),
+        ("x = [Gone, A]\n", "it is no element of a tuple"),
+        ("x = (Gone,)\n", "the tuple would be empty"),
+        ("x = (\n    A,\n    Gone,  # why\n    B,\n)\n", "a comment inside the expression would be lost"),
+        ("x = (A,  # why\n     Gone)\n", "a comment inside the expression would be lost"),
+    ):
+        assert refusal(text, RemoveElement(At(text)(ast.Name, "Gone"))) == reason
+    text = "x = (Gone, A, Gone, B)\n"
+    at = At(text)
+    assert (
+        refusal(text, RemoveElement(at(ast.Name, "Gone")), RemoveElement(at(ast.Name, "Gone", 1))) == "the tuple is changed by another fix"
+    )
 
 
 def test_keyword_is_renamed_and_what_is_not_there_refuses() -> None:

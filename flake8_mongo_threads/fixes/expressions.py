@@ -420,6 +420,42 @@ def remove_argument(call: cst.Call, index: int) -> cst.Call:
     return call.with_changes(args=arguments)
 
 
+def _without_last(several: cst.Tuple) -> cst.Tuple:
+    """A tuple without its last element; the comment on the line of the one before stays. Raises RefusedError."""
+    *elements, before, gone = several.elements
+    own = before.comma.whitespace_after if isinstance(before.comma, cst.Comma) else cst.SimpleWhitespace("")
+    rpar = list(several.rpar)
+    closing = rpar[0].whitespace_before if rpar else None
+    if comments_of([own]):
+        if not isinstance(own, cst.ParenthesizedWhitespace) or not isinstance(closing, cst.ParenthesizedWhitespace):
+            raise RefusedError("a comment inside the expression would be lost")
+        rpar[0] = rpar[0].with_changes(whitespace_before=closing.with_changes(first_line=own.first_line))
+    return several.with_changes(elements=[*elements, before.with_changes(comma=gone.comma)], rpar=rpar)
+
+
+def remove_element(several: cst.Tuple, index: int, parent: cst.CSTNode) -> cst.BaseExpression:
+    """A tuple without one of its elements; the only one that is left stands alone when all stood on one line. Raises RefusedError."""
+    gone = several.elements[index]
+    if len(several.elements) < 2 or comments_of([gone]):
+        raise RefusedError("a comment inside the expression would be lost" if len(several.elements) > 1 else "the tuple would be empty")
+    spaces = [
+        *(part.whitespace_after for part in several.lpar),
+        *(part.whitespace_before for part in several.rpar),
+        *(item.comma.whitespace_after for item in several.elements if isinstance(item.comma, cst.Comma)),
+    ]
+    if index == len(several.elements) - 1:
+        several = _without_last(several)
+    else:
+        several = several.with_changes(elements=[item for item in several.elements if item is not gone])
+    if len(several.elements) > 1:
+        return several
+    (item,) = several.elements
+    if isinstance(item, cst.StarredElement) or any(isinstance(space, cst.ParenthesizedWhitespace) for space in spaces):
+        return several if isinstance(item.comma, cst.Comma) else several.with_changes(elements=[item.with_changes(comma=cst.Comma())])
+    tight = isinstance(parent, cst.ExceptHandler) and parent.whitespace_after_except.empty
+    return item.value.with_changes(lpar=several.lpar, rpar=several.rpar) if tight and several.lpar and not item.value.lpar else item.value
+
+
 def add_import_name(statement: cst.ImportFrom, name: str, alias: str) -> cst.ImportFrom:
     """Add ``name [as alias]`` to a ``from`` import: in its sorted place when the names are sorted, else at the end."""
     if isinstance(statement.names, cst.ImportStar):

@@ -18,6 +18,7 @@ from flake8_mongo_threads.edits import (
     InsertStatement,
     MakeAsync,
     MoveStatement,
+    RemoveElement,
     RemoveKeyword,
     RenameImport,
     RenameKeyword,
@@ -327,6 +328,22 @@ def _splice(first: _First, _change: SpliceCall, _holes: object, _original: objec
     return current
 
 
+def _remove_element(first: _First, _change: RemoveElement, _holes: object, _original: object, current: Any) -> Any:
+    element, several = first.parent(), first.parent(2)
+    if not isinstance(element, cst.Element) or not isinstance(several, cst.Tuple):
+        raise RefusedError("it is no element of a tuple")
+    index = next(i for i, item in enumerate(several.elements) if item is element)
+
+    def remove(inner: _First, _original: object, updated: object) -> cst.BaseExpression:
+        # Another element may be gone already: those that are left are found by what they were.
+        if not isinstance(updated, cst.Tuple) or len(updated.elements) != len(several.elements):
+            raise RefusedError("the tuple is changed by another fix")
+        return expressions.remove_element(updated, index, inner.parent())
+
+    first.later(several, remove)
+    return current
+
+
 def _swap_items(_first: _First, change: SwapWithItems, _holes: object, _original: object, current: Any) -> Any:
     items = list(current.items) if isinstance(current, cst.With) else []
     if max(change.first, change.second) >= len(items):
@@ -493,6 +510,7 @@ _HANDLERS: dict[type, Callable[..., Any]] = {
     SetKeyword: _set_keyword,
     RemoveKeyword: _remove_keyword,
     RenameKeyword: _rename_keyword,
+    RemoveElement: _remove_element,
     SpliceCall: _splice,
     SwapWithItems: _swap_items,
     SwapNestedWith: _swap_nested,

@@ -124,7 +124,7 @@ def _imported(module: "Module", use: "NameUse", new: str) -> Fix | None:
     statement = module.index.parents.get(alias)
     if not isinstance(alias, ast.alias) or not isinstance(statement, ast.ImportFrom) or not renames.is_path(new):
         return None
-    if use.what == "module":
+    if use.what == "module" and not (use.replacement and use.replacement == renames.path_replacement(f"{statement.module}.{alias.name}")):
         new = f"{new}.{alias.name}"
         if len(statement.names) > 1 or api.resolve(new, use.target) is None:
             return None

@@ -5,8 +5,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from flake8_mongo_threads.driver import api, kinds
-from flake8_mongo_threads.edits import DeleteStatement, Edit, ImportRequest, RemoveKeyword, RenameImport, RenameKeyword, SetKeyword, Unwrap
+from flake8_mongo_threads.edits import (
+    DeleteStatement,
+    Edit,
+    ImportRequest,
+    MovedName,
+    RemoveKeyword,
+    RenameImport,
+    RenameKeyword,
+    ReplaceImport,
+    SetKeyword,
+    Unwrap,
+)
 from flake8_mongo_threads.findings import Applicability, Fix
+from flake8_mongo_threads.rules.bulk_builder import list_of_operations
+from flake8_mongo_threads.rules.old_names import LEVELS, of_this_client, old_import, old_name
 from flake8_mongo_threads.rules.repair import anchor, rename, replace, source
 from flake8_mongo_threads.semantics.syntax import constant, dotted, has_star, keyword, path_key, walk
 from flake8_mongo_threads.semantics.values import External, Mapping, Sequence, known
@@ -39,7 +52,6 @@ _CHAINED = {"hint": "hint", "max_time_ms": "maxTimeMS", "collation": "collation"
 """Methods of a cursor that ``count`` heeded, and the arguments of ``count_documents`` that they become."""
 _CONCERN = frozenset(("w", "j", "wtimeout", "fsync"))
 _USER_COLLECTIONS = r'{"name": {"$regex": r"^(?!system\.)"}}'
-_LEVELS = {"pymongo.OFF": "0", "pymongo.SLOW_ONLY": "1", "pymongo.ALL": "2"}
 
 
 class _Write(NamedTuple):
@@ -153,25 +165,34 @@ class _Call:
 def modern(module: "Module", use: "NameUse") -> Fix | None:
     """The call, property or keyword in the interface of today; None where the meaning depends on what is not written there."""
     replacement = use.replacement
+    if use.what == "submodule" and isinstance(use.node, ast.Attribute):
+        # nothing changes there: the place tells where the import has to reach
+        return Fix(f"Import {use.shown}", Applicability.SAFE, (replace(module, use.node, "{0}", use.node),), (ImportRequest(use.shown),))
+    if replacement is None and isinstance(use.node, ast.keyword) and use.shown.startswith("bson.decode_"):
+        return _codec_options(module, use.node)
     if replacement is None or (replacement.needs and use.target.pymongo & ~api.since("pymongo", replacement.needs)):
         return None
     if isinstance(use.node, ast.keyword) and use.what == "keyword":
         return _keyword(module, use.node)
     if isinstance(use.node, ast.Attribute) and use.what == "name":
-        return _constant(module, use.node)
+        return old_name(module, use.node) or _connection(module, use.node)
     if isinstance(use.node, ast.alias):
-        return _connection(module, use.node)
+        return old_import(module, use.node) or _connection(module, use.node)
     node = use.node
     class_id, _, name = use.answer.subject.rpartition(".")
     kind = kinds.class_kind(class_id)
-    if not isinstance(node, ast.Attribute) or kind is None:
+    if not isinstance(node, ast.Attribute):
         return None
+    if kind is None:
+        return _of_result(module, node) if use.answer.subject == "pymongo.results.InsertManyResult.inserted_count" else None
     family, flavour = kind
     call = module.index.parents.get(node)
     if use.what == "read" or ((family, name) in _ATTRIBUTES and not (isinstance(call, ast.Call) and call.func is node)):
         return _read(module, node, family, name) if flavour == "sync" else None
     if use.what != "member" or not isinstance(call, ast.Call) or call.func is not node or has_star(call):
         return None
+    if family == "collection" and name in ("initialize_ordered_bulk_op", "initialize_unordered_bulk_op"):
+        return list_of_operations(module, node, call, asynchronous=flavour != "sync")
     if flavour != "sync" and call not in module.index.awaited:
         return None
     maker = _CALLS.get((family, name))
@@ -199,12 +220,22 @@ def _finished(module: "Module", call: ast.Call, made: _Write) -> Fix | None:
     return Fix(title, Applicability.SAFE, (*edits, replace(module, whole, f"{{0}}{made.result}", whole)), made.imports)
 
 
+def _of_result(module: "Module", node: ast.Attribute) -> Fix | None:
+    """``result.inserted_count`` of ``insert_many``, which only lists what it inserted."""
+    call = module.index.parents.get(node)
+    if not isinstance(node.ctx, ast.Load) or (isinstance(call, ast.Call) and call.func is node):
+        return None
+    return Fix("Write len(inserted_ids)", Applicability.SAFE, (replace(module, node, "len({0}.inserted_ids)", node.value),))
+
+
 def _read(module: "Module", node: ast.Attribute, family: str, name: str) -> Fix | None:
     if (family, name) in _ATTRIBUTES:
         new = _ATTRIBUTES[family, name]
         return Fix(f"Read {new}", Applicability.SAFE, (rename(module, node, new),))
     template = _PROPERTIES.get(name) if family == "client" else None
-    return Fix(f"Read {template[4:]}", Applicability.SAFE, (replace(module, node, template, node.value),)) if template else None
+    if template is None:
+        return of_this_client(module, node) if family == "client" else None
+    return Fix(f"Read {template[4:]}", Applicability.SAFE, (replace(module, node, template, node.value),))
 
 
 # Arguments
@@ -555,7 +586,7 @@ def _set_profiling_level(module: "Module", node: ast.Attribute, call: ast.Call) 
     number = source(module, level) if isinstance(level, ast.Constant) and isinstance(level.value, int) else ""
     if not number:
         values = list(module.values(level))
-        number = _LEVELS.get(values[0].path, "") if len(values) == 1 and isinstance(values[0], External) else ""
+        number = LEVELS.get(values[0].path, "") if len(values) == 1 and isinstance(values[0], External) else ""
     if not number:
         return None
     holes: list[ast.AST] = [node.value]
@@ -611,6 +642,23 @@ def _start_request(module: "Module", _node: ast.Attribute, call: ast.Call) -> _W
     return _Write("nothing", [Unwrap(anchor(module, block))])
 
 
+def _current_op(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    """``current_op()["inprog"]``, as the guide to PyMongo 4 has it; what else the reply holds, an aggregation does not give."""
+    given = _Call(module, node, call, ("include_all",))
+    every, user = given.flag("include_all", default=False), module.index.parents.get(call)
+    if every is None or given.given() - {"include_all", "session"} or not isinstance(user, ast.Subscript) or user.value is not call:
+        return None
+    if constant(user.slice) != "inprog" or not isinstance(user.ctx, ast.Load):
+        return None
+    # the command told of the operations of all users
+    stage = '{"allUsers": True, "idleConnections": True}' if every else '{"allUsers": True}'
+    session = given.get("session")
+    tail, holes = (", session={1}", [node.value, session]) if session is not None else ("", [node.value])
+    admin = "" if isinstance(node.value, ast.Attribute) and node.value.attr == "admin" else ".client.admin"
+    text = f'list({{0}}{admin}.aggregate([{{"$currentOp": {stage}}}]{tail}))'
+    return _Write("aggregate", [replace(module, user, text, *holes)])
+
+
 _Maker = Callable[["Module", ast.Attribute, ast.Call], _Write | None]
 _CALLS: dict[tuple[str, str], _Maker] = {
     ("collection", "insert"): _insert,
@@ -624,6 +672,7 @@ _CALLS: dict[tuple[str, str], _Maker] = {
     ("collection", "inline_map_reduce"): _inline_map_reduce,
     ("cursor", "count"): _count_of_find,
     ("database", "collection_names"): _collection_names,
+    ("database", "current_op"): _current_op,
     ("database", "remove_user"): _remove_user,
     ("database", "set_profiling_level"): _set_profiling_level,
     ("database", "profiling_level"): _template(
@@ -644,8 +693,7 @@ _CALLS: dict[tuple[str, str], _Maker] = {
 _SYNC_ONLY = frozenset(
     maker
     for key, maker in _CALLS.items()
-    if key in (("database", "profiling_level"), ("database", "profiling_info"), ("collection", "inline_map_reduce"))
-    or key[0] == "client"
+    if key[1] in ("current_op", "profiling_level", "profiling_info", "inline_map_reduce") or key[0] == "client"
 )
 """What is not a coroutine of the same shape with the asynchronous drivers."""
 
@@ -664,6 +712,8 @@ def _keyword(module: "Module", item: ast.keyword) -> Fix | None:
     if name == "timeout" and keyword(call, "no_cursor_timeout") is None:
         value = replace(module, item.value, str(not flag)) if flag is not None else replace(module, item.value, "not {0}", item.value)
         return Fix("Write no_cursor_timeout=", Applicability.SAFE, (value, RenameKeyword(here, name, "no_cursor_timeout")))
+    if name == "disable_md5" and isinstance(item.value, (ast.Constant, ast.Name)):
+        return Fix("Drop disable_md5=", Applicability.SAFE, (RemoveKeyword(here, name),))
     if name == "manipulate" and flag is False:
         return Fix("Drop manipulate=", Applicability.SAFE, (RemoveKeyword(here, name),))
     if name in ("tailable", "await_data", "exhaust"):
@@ -673,12 +723,24 @@ def _keyword(module: "Module", item: ast.keyword) -> Fix | None:
         wanted = [(_MODIFIERS.get(str(constant(key)), ""), value) for key, value in pairs]
         if not all(new and keyword(call, new) is None for new, _ in wanted):
             return None
-        edits: list[Edit] = [SetKeyword(here, new, source(module, value)) for new, value in wanted]
+        if any(new == "filter" for new, _ in wanted) and call.args:
+            return None
+        edits: list[Edit] = [SetKeyword(here, new, (_pairs if new == "sort" else source)(module, value)) for new, value in wanted]
         return Fix("Write the modifiers as arguments", Applicability.SAFE, (*edits, RemoveKeyword(here, name)))
     return None
 
 
+def _pairs(module: "Module", node: ast.expr) -> str:
+    """An order of sorting with its keys and directions in a list, where it is a written-out dictionary."""
+    if not isinstance(node, ast.Dict):
+        return source(module, node)
+    pairs = zip(node.keys, node.values, strict=True)
+    return f"[{', '.join(f'({source(module, key)}, {source(module, value)})' for key, value in pairs if key is not None)}]"
+
+
 _MODIFIERS = {
+    "$query": "filter",
+    "$orderby": "sort",
     "$comment": "comment",
     "$hint": "hint",
     "$min": "min",
@@ -687,6 +749,20 @@ _MODIFIERS = {
     "$returnKey": "return_key",
     "$showDiskLoc": "show_record_id",
 }
+
+
+def _codec_options(module: "Module", item: ast.keyword) -> Fix | None:
+    """``decode_iter(data, as_class=, tz_aware=)``: dates were aware unless it was told otherwise, those of CodecOptions are not."""
+    call = module.index.parents.get(item)
+    if not isinstance(call, ast.Call) or len(call.args) != 1 or {each.arg for each in call.keywords} - {"as_class", "tz_aware"}:
+        return None
+    cls, aware = keyword(call, "as_class"), keyword(call, "tz_aware")
+    parts = [f"document_class={source(module, cls)}"] if cls is not None else []
+    parts.append(f"tz_aware={source(module, aware) if aware is not None else 'True'}")
+    here = anchor(module, call)
+    edits: list[Edit] = [RemoveKeyword(here, each.arg or "") for each in call.keywords]
+    edits.append(SetKeyword(here, "codec_options", f"CodecOptions({', '.join(parts)})"))
+    return Fix("Write codec_options=", Applicability.SAFE, tuple(edits), (ImportRequest("bson.codec_options", "CodecOptions"),))
 
 
 def _cursor_type(module: "Module", call: ast.Call) -> Fix | None:
@@ -713,33 +789,84 @@ def _cursor_type(module: "Module", call: ast.Call) -> Fix | None:
     return Fix("Write cursor_type=", Applicability.SAFE, tuple(edits), (ImportRequest("pymongo", "CursorType"),))
 
 
-_CONSTANTS = {**_LEVELS, "pymongo.GEOHAYSTACK": '"geoHaystack"'}
+def _connection(module: "Module", node: ast.alias | ast.Attribute) -> Fix | None:
+    """``Connection`` and ``ReplicaSetConnection``, by import or as an attribute of the module, where they are only called.
 
-
-def _constant(module: "Module", node: ast.Attribute) -> Fix | None:
-    """``pymongo.ALL`` as the number that it was."""
-    values = list(module.values(node))
-    text = _CONSTANTS.get(values[0].path, "") if len(values) == 1 and isinstance(values[0], External) else _CONSTANTS.get(dotted(node), "")
-    return Fix(f"Write {text}", Applicability.SAFE, (replace(module, node, text),)) if text else None
-
-
-def _connection(module: "Module", alias: ast.alias) -> Fix | None:
-    """``from pymongo import Connection``, where it is only called with a host and a port."""
-    statement = module.index.parents.get(alias)
-    if (
-        alias.name not in ("Connection", "ReplicaSetConnection")
-        or not isinstance(statement, ast.ImportFrom)
-        or statement.module != "pymongo"
-    ):
+    The arguments are those of ``MongoClient``, but for the third by position and the options that have another name or none today.
+    """
+    name = node.name if isinstance(node, ast.alias) else node.attr
+    if name not in ("Connection", "ReplicaSetConnection"):
         return None
-    loads = module.index.name_loads.get(alias.asname or alias.name, ())
+    if isinstance(node, ast.Attribute):
+        if dotted(node.value) != "pymongo":
+            return None
+        loads: list[ast.expr] = [node]
+        edits: list[Edit] = [rename(module, node, "MongoClient")]
+    else:
+        statement = module.index.parents.get(node)
+        if not isinstance(statement, ast.ImportFrom) or statement.module not in _CONNECTIONS:
+            return None
+        local = node.asname or node.name
+        if sum(len(scope.bindings.get(local, ())) for scope in module.index.scopes) != 1:
+            return None
+        loads = list(module.index.name_loads.get(local, ()))
+        if statement.module == "pymongo" and any(each.name == "MongoClient" and not each.asname for each in statement.names):
+            edits = [ReplaceImport(anchor(module, statement), (MovedName(node.name),))]
+            edits += [rename(module, load, "MongoClient") for load in loads if isinstance(load, ast.Name)]
+        else:
+            edits = [RenameImport(anchor(module, statement), node.name, "pymongo", "MongoClient")]
     for load in loads:
         call = module.index.parents.get(load)
-        if not isinstance(call, ast.Call) or call.func is not load or has_star(call) or len(call.args) > 2:
+        if not isinstance(call, ast.Call) or call.func is not load or has_star(call):
             return None
-        if any(item.arg not in ("host", "port", "replicaSet") for item in call.keywords):
+        written = _connection_call(module, call)
+        if written is None:
             return None
-    if not loads:
+        edits += written
+    return Fix("Write MongoClient", Applicability.SAFE, tuple(edits)) if loads else None
+
+
+_CONNECTIONS = ("pymongo", "pymongo.connection", "pymongo.replica_set_connection")
+_SAME_OPTIONS = frozenset(("host", "port", "replicaset", "tz_aware", "document_class"))
+_RENAMED_OPTIONS = {"hosts_or_uri": "host", "max_pool_size": "maxPoolSize"}
+_DROPPED_OPTIONS = frozenset(("auto_start_request", "use_greenlets"))
+_POSITIONS = ("host", "port", "max_pool_size", "network_timeout", "document_class", "tz_aware")
+
+
+def _connection_call(module: "Module", call: ast.Call) -> list[Edit] | None:
+    """The edits for the arguments of ``Connection``; None where a value does not say what it means."""
+    named = [*zip(_POSITIONS[2:], call.args[2:], strict=False), *((item.arg or "", item.value) for item in call.keywords)]
+    wanted = [_connection_option(name, value) for name, value in named]
+    new = [each[0].lower() for each in wanted if each is not None and each[0]]
+    if None in wanted or len(set(new)) < len(new) or len(call.args) > len(_POSITIONS):
         return None
-    edit = RenameImport(anchor(module, statement), alias.name, "pymongo", "MongoClient")
-    return Fix("Import MongoClient", Applicability.SAFE, (edit,))
+    here = anchor(module, call)
+    if len(call.args) <= 2:
+        edits: list[Edit] = []
+        for (old, value), (name, text) in zip(named, [each for each in wanted if each is not None], strict=True):
+            edits += [replace(module, value, text)] if text else []
+            edits += [RenameKeyword(here, old, name)] if name and name != old else [RemoveKeyword(here, old)] if not name else []
+        return edits
+    holes: list[ast.AST] = [call.func, *call.args[:2]]
+    parts = ["{1}", "{2}"]
+    for (_, value), (name, text) in zip(named, [each for each in wanted if each is not None], strict=True):
+        if name:
+            holes += [] if text else [value]
+            parts.append(f"{name}={text or f'{{{len(holes) - 1}}}'}")
+    return [replace(module, call, f"{{0}}({', '.join(parts)})", *holes)]
+
+
+def _connection_option(name: str, node: ast.expr) -> tuple[str, str] | None:
+    """An argument of ``Connection`` today: its name (empty: it goes) and its text (empty: as it is); None where that is unclear."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    if name.lower() in _SAME_OPTIONS:
+        return name, ""
+    if name in _RENAMED_OPTIONS:
+        return _RENAMED_OPTIONS[name], ""
+    if name == "network_timeout" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return "socketTimeoutMS", str(int(value * 1000))
+    if name == "slave_okay" and value is True:
+        return "readPreference", '"secondaryPreferred"'
+    if name in _DROPPED_OPTIONS or (name == "slave_okay" and value is False) or (name == "safe" and value is True):
+        return "", ""
+    return None

@@ -22,6 +22,8 @@ def known_option(module: "Module", use: OptionUse) -> Fix | None:
         changed = _changed_value(use, use.node)
         if changed is not None:
             new, value = changed
+            if new == "authMechanismProperties" and new.lower() in present:
+                return _merged(module, use, value[1:-1])
             if new.lower() in present:
                 return None
             return _written(module, use, new, value) if new else _dropped(module, use)
@@ -44,8 +46,18 @@ def known_option(module: "Module", use: OptionUse) -> Fix | None:
 def _written(module: "Module", use: OptionUse, new: str, value: str) -> Fix:
     edits: list[Edit] = [RenameKeyword(anchor(module, use.call), use.key, new)]
     if value and isinstance(use.node, ast.keyword):
-        edits.insert(0, replace(module, use.node.value, value))
+        edits.insert(0, replace(module, use.node.value, value, use.node.value))
     return Fix(f"Write {new}=", Applicability.SAFE, tuple(edits))
+
+
+def _merged(module: "Module", use: OptionUse, more: str) -> Fix | None:
+    """A property added to the ``authMechanismProperties`` that are written out in the call."""
+    given = next(item for item in use.call.keywords if (item.arg or "").lower() == "authmechanismproperties")
+    value = given.value.value if isinstance(given.value, ast.Constant) else None
+    if not isinstance(value, str) or not re.fullmatch(r"[\w.:,-]+", value) or "SERVICE_NAME:" in value:
+        return None
+    edit = replace(module, given.value, f'"{value},{more}"')
+    return Fix("Write it in authMechanismProperties=", Applicability.SAFE, (edit, RemoveKeyword(anchor(module, use.call), use.key)))
 
 
 def _dropped(module: "Module", use: OptionUse) -> Fix:
@@ -53,7 +65,10 @@ def _dropped(module: "Module", use: OptionUse) -> Fix:
 
 
 def _changed_value(use: OptionUse, item: ast.keyword) -> tuple[str, str] | None:
-    """For options whose value changed with their name: the new name (empty: drop it) and value; None for others and for unclear values."""
+    """For options whose value changed with their name: the new name (empty: drop it) and value (``{0}`` is the old one).
+
+    None for others and for unclear values.
+    """
     key = use.key.lower()
     value = item.value.value if isinstance(item.value, ast.Constant) else None
     flag = value if isinstance(value, bool) else None
@@ -63,8 +78,8 @@ def _changed_value(use: OptionUse, item: ast.keyword) -> tuple[str, str] | None:
         return ("readPreference", '"secondaryPreferred"') if flag else ("", "")
     if key == "safe" and flag is not None:
         return ("", "") if flag else ("w", "0")
-    if key == "ssl_match_hostname" and flag is not None:
-        return "tlsAllowInvalidHostnames", str(not flag)
+    if key == "ssl_match_hostname" and (flag is not None or isinstance(item.value, (ast.Name, ast.Attribute, ast.Call))):
+        return "tlsAllowInvalidHostnames", "not {0}" if flag is None else str(not flag)
     if key == "ssl_cert_reqs":
         name = last_name(item.value)
         if name == "CERT_NONE":

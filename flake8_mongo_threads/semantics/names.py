@@ -306,7 +306,8 @@ class _Scan:
                     suggestion = api.suggest_module(path, self.target)
                     if isinstance(what.statement, ast.ImportFrom) and what.name != "*" and len(what.statement.names) == 1:
                         whole = f"{path}.{what.name}" if path == what.module else ""
-                        replacement = (renames.path_replacement(whole) if whole else None) or replacement
+                        of_name = renames.path_replacement(whole) if whole else None
+                        replacement, suggestion = (of_name, of_name.new or suggestion) if of_name is not None else (replacement, suggestion)
                     self._add(what.alias, self._module_span(what), answer, "module", path, replacement, suggestion)
                 return
         if isinstance(what.statement, ast.ImportFrom) and what.name != "*":

@@ -701,11 +701,18 @@ def _direct(node: ast.expr) -> bool:
     return isinstance(node, ast.Name)
 
 
+_NUMBERS = frozenset(("builtins.int", "builtins.float", "builtins.len"))
+"""Calls that give a number whatever they are given."""
+
+
 def _simple(write: Write, node: ast.expr) -> bool:
-    """Whether what is added is a number, or a name about which nothing says that it is none."""
+    """Whether what is added is a number, a call that gives one, or a name about which nothing says that it is none."""
     value = constant(node)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return True
+    if isinstance(node, ast.Call):
+        called = write.frame.module.values(node.func)
+        return len(called) == 1 and isinstance(called[0], External) and called[0].path in _NUMBERS
     if not isinstance(node, ast.Name):
         return False
     found = bindings_of(write.frame, node)
