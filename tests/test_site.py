@@ -71,6 +71,13 @@ def test_every_page_is_in_the_navigation_once() -> None:
     assert extra[-1] == {"More": ["new.md"]}
 
 
+def test_names_with_underscores_are_no_emphasis() -> None:
+    text = "In __del__, `x.__del__` and (__init__.py): https://a/b#object.__del__\n\n```python\ndef __del__(self):\n    '`'\n```\n\n__exit__.\n"
+    wanted = text.replace("In __del__", "In `__del__`").replace("__init__.py", "`__init__.py`").replace("__exit__", "`__exit__`")
+    assert build_site.names_as_code(text) == wanted
+    assert "inside `__del__` or" in build_site.pages(True)["rules/MDB404.md"]
+
+
 def test_first_page_has_no_tables_of_rules() -> None:
     page = build_site.pages(True)["index.md"]
     assert "| MDB101" not in page
@@ -332,6 +339,7 @@ def test_every_rule_has_a_page_and_is_found(site: Path) -> None:
     for rule in load():
         page = (site / "rules" / f"{rule.code}.html").read_text(encoding="utf-8")
         assert f"{rule.code}: {rule.name}" in page
+        assert not re.search(r"<strong>\w+</strong>", page), rule.code
         assert titles[f"rules/{rule.code}.html"] == f"{rule.code}: {rule.name}"
 
 
