@@ -41,7 +41,6 @@ class Config(NamedTuple):
     src: tuple[str, ...] = ()
     factories: tuple[Factory, ...] = ()
     spawners: tuple[Spawner, ...] = ()
-    cache: str = ""
 
     def wants(self, code: str, default: bool) -> bool:
         """Whether a rule is switched on: by default, or because a prefix of its code longer than MDB was selected."""
@@ -129,7 +128,6 @@ def parse(
     src: tuple[str, ...] = (),
     factories: tuple[str, ...] = (),
     spawners: tuple[str, ...] = (),
-    cache: str = "",
 ) -> Config:
     """Build a Config from raw option texts. Raises ConfigError with a one-line reason."""
     return Config(
@@ -139,5 +137,4 @@ def parse(
         src=tuple(src),
         factories=tuple(parse_factory(line) for line in factories if line.strip()),
         spawners=tuple(parse_spawner(line) for line in spawners if line.strip()),
-        cache=cache,
     )

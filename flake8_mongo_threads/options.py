@@ -37,7 +37,6 @@ OPTIONS = (
     ),
     Option("factories", "LINES", "Functions of the project that return driver objects, one a line: package.module:get_db = sync-database."),
     Option("spawners", "LINES", "Functions that run an argument elsewhere, one a line: package.run_in_pool:0 = thread."),
-    Option("cache", "DIR", "Folder to keep summaries of the project's modules in between runs (default: none).", normalize_paths=True),
 )
 
 
@@ -84,5 +83,4 @@ def config_of(options: Any) -> Config:
         src=tuple(map(_folder, options.mongo_threads_src or ())),
         factories=_lines(options.mongo_threads_factories),
         spawners=_lines(options.mongo_threads_spawners),
-        cache=options.mongo_threads_cache,
     )

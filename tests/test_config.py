@@ -85,3 +85,10 @@ def test_source_folder_without_separator_is_found_above(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path / "tests")
     assert config_of(namespace(mongo_threads_src=["lib", "/abs/lib"])).src == (str(tmp_path / "lib"), "/abs/lib")
     assert config_of(namespace(mongo_threads_src=["nowhere"])).src == (str(tmp_path / "tests" / "nowhere"),)
+
+
+def test_every_option_is_read_by_something() -> None:
+    package = Path(__file__).parent.parent / "flake8_mongo_threads"
+    readers = [path.read_text(encoding="utf-8") for path in package.rglob("*.py") if path.name not in ("config.py", "options.py")]
+    unread = [field for field in Config._fields if field != "opted_in" and not any(f"config.{field}" in text for text in readers)]
+    assert unread == []
