@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from flake8_mongo_threads.config import UsageError
 from flake8_mongo_threads.guard import INTERNAL_ERROR
 from flake8_mongo_threads.report import FileReport
 from flake8_mongo_threads.report.fingerprints import identities
@@ -17,7 +18,7 @@ from flake8_mongo_threads.report.fingerprints import identities
 VERSION = 1
 
 
-class BaselineError(Exception):
+class BaselineError(UsageError):
     """A baseline cannot be read or written; the text is one line for the user."""
 
 

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import NamedTuple, Protocol, cast
 
 from flake8_mongo_threads import __version__
+from flake8_mongo_threads.config import UsageError
 
 BROKEN_PIPE = 141
 """What the shell shows for a program that SIGPIPE ended: whoever read our output has read enough."""
@@ -78,6 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = int(arguments.run(arguments))
         sys.stdout.flush()
+    except UsageError as error:
+        print(f"mongo-threads: {error}", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         # Python flushes standard output once more at exit: give it somewhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,6 +10,10 @@ PREFIX = "MDB"
 _CODE = re.compile(r"^[A-Z]{1,3}[0-9]{0,3}$")
 
 
+class UsageError(Exception):
+    """What a command was asked for cannot be done as it is asked; the text is one line for the user, and the exit code is 2."""
+
+
 class ConfigError(ValueError):
     """An option has a value that means nothing; the text is one line for the user."""
 

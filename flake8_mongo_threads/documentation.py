@@ -30,6 +30,16 @@ _FIX = {
 }
 
 
+_CODE_OR_NAME = re.compile(
+    r"^(?P<fence>```+|~~~+).*?^(?P=fence)|`[^`\n]+`|(?<![\w.`/#\\])__\w+?__(?:\.py)?(?!\w)", re.DOTALL | re.MULTILINE
+)
+
+
+def names_as_code(text: str) -> str:
+    """A Markdown text with names such as ``__del__`` outside code made code: Markdown would take their underscores for emphasis."""
+    return _CODE_OR_NAME.sub(lambda match: f"`{match[0]}`" if match[0].startswith("__") else match[0], text)
+
+
 def page_name(code: str) -> str:
     """The file name of a rule's page."""
     return f"{code}.md"
@@ -62,7 +72,7 @@ def page(rule: Rule) -> str:
     parts += ["## Fix", _FIX[rule.fix][1], "## Silencing it", _silencing(rule)]
     if rule.references:
         parts += ["## References", "\n".join(f"- {reference}" for reference in rule.references)]
-    return "\n\n".join(parts) + "\n"
+    return names_as_code("\n\n".join(parts)) + "\n"
 
 
 def sentence(text: str) -> str:
@@ -118,4 +128,4 @@ def table(rules: Sequence[Rule], link: str = "") -> str:
     for rule in rules:
         summary = " ".join(rule.summary.split()).rstrip(".").replace("|", "\\|")
         lines.append(f"| [{rule.code}]({link}{page_name(rule.code)}) | {rule.name} | {summary} | {default_word(rule)} | {fix_word(rule)} |")
-    return "\n".join(lines)
+    return names_as_code("\n".join(lines))

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from flake8_mongo_threads.config import PREFIX, Config, ConfigError
+from flake8_mongo_threads.config import PREFIX, Config, ConfigError, UsageError
 from flake8_mongo_threads.documents import SUFFIXES
 from flake8_mongo_threads.findings import Finding
 from flake8_mongo_threads.options import OPTIONS, config_of
@@ -16,7 +16,7 @@ from flake8_mongo_threads.options import OPTIONS, config_of
 STDIN = "-"
 
 
-class SelectionError(Exception):
+class SelectionError(UsageError):
     """flake8's configuration or an option cannot be used; the text is one line for the user."""
 
 

@@ -110,7 +110,7 @@ def test_page_of_a_rule(rule: Rule) -> None:
     assert found == wanted
     assert "\nReported:\n" in page
     assert "\nNot reported:\n" in page
-    assert documentation.sentence(rule.summary) in page
+    assert documentation.names_as_code(documentation.sentence(rule.summary)) in page
     # the releases that the rule speaks for are said, in words or numbers
     assert any(word in rule.why for word in ("every release", "no release", "in every 4.x", "Which releases")) or any(
         character.isdigit() and rule.why[place + 1 : place + 2] == "." for place, character in enumerate(rule.why)

@@ -20,6 +20,7 @@ from types import ModuleType
 import pytest
 
 import browser
+from flake8_mongo_threads import documentation
 from flake8_mongo_threads.config import parse
 from flake8_mongo_threads.engine import check_text
 from flake8_mongo_threads.rules import load
@@ -74,7 +75,7 @@ def test_every_page_is_in_the_navigation_once() -> None:
 def test_names_with_underscores_are_no_emphasis() -> None:
     text = "In __del__, `x.__del__` and (__init__.py): https://a/b#object.__del__\n\n```python\ndef __del__(self):\n    '`'\n```\n\n__exit__.\n"
     wanted = text.replace("In __del__", "In `__del__`").replace("__init__.py", "`__init__.py`").replace("__exit__", "`__exit__`")
-    assert build_site.names_as_code(text) == wanted
+    assert documentation.names_as_code(text) == wanted
     assert "inside `__del__` or" in build_site.pages(True)["rules/MDB404.md"]
 
 

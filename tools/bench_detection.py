@@ -275,6 +275,15 @@ def write_part(page: Path, begin: str, end: str, text: str) -> None:
     page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
+def show(made: str, begin: str, end: str, *, write: bool) -> None:
+    """Print what was made, or write it between two marks of the page."""
+    if write:
+        write_part(PAGE, begin, end, made)
+        print(f"wrote {PAGE.relative_to(ROOT)}")
+    else:
+        print(made)
+
+
 def main() -> int:
     """Print the table, or write it into the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -296,11 +305,7 @@ def main() -> int:
         last = max(index for index, line in enumerate(made.splitlines()) if line.startswith("|"))
         lines = made.splitlines()
         made = "\n".join([*lines[: last + 1], row, *lines[last + 1 :], *note])
-    if arguments.write:
-        write_part(PAGE, BEGIN, END, made)
-        print(f"wrote {PAGE.relative_to(ROOT)}")
-    else:
-        print(made)
+    show(made, BEGIN, END, write=arguments.write)
     return 0
 
 

@@ -24,7 +24,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.bench_detection import PAGE, write_part  # noqa: E402
+from tools.bench_detection import PAGE, show  # noqa: E402
 
 BEGIN, END = "<!-- cost -->", "<!-- end of cost -->"
 
@@ -216,11 +216,7 @@ def main() -> int:
         parser.error(f"--scale: no tree is called {arguments.scale}")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     made = report(arguments.peers.absolute(), trees, arguments.tries, arguments.limit, arguments.scale)
-    if arguments.write:
-        write_part(PAGE, BEGIN, END, made)
-        print(f"wrote {PAGE.relative_to(ROOT)}")
-    else:
-        print(made)
+    show(made, BEGIN, END, write=arguments.write)
     return 0
 
 

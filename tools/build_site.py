@@ -33,7 +33,6 @@ sys.path.insert(0, str(ROOT))
 from flake8_mongo_threads import documentation  # noqa: E402
 from flake8_mongo_threads.rules import load  # noqa: E402
 from flake8_mongo_threads.rules.base import Rule  # noqa: E402
-from tools.gen_docs import names_as_code  # noqa: E402
 
 SITE = ROOT / "site"
 STAGE = ROOT / ".dev" / "site"
@@ -126,7 +125,7 @@ def pages(with_playground: bool) -> dict[str, str]:
     texts = {}
     for source, page in known.items():
         text = (ROOT / source).read_text(encoding="utf-8")
-        texts[page] = names_as_code(relinked(first_page(text) if page == "index.md" else text, source, known))
+        texts[page] = relinked(first_page(text) if page == "index.md" else text, source, known)
     if with_playground:
         for rule in load():
             name = f"rules/{documentation.page_name(rule.code)}"

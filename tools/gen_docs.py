@@ -61,20 +61,10 @@ def snippet_findings(program: str) -> str:
     return "\n".join(["```text", *lines, "```"])
 
 
-_CODE_OR_NAME = re.compile(
-    r"^(?P<fence>```+|~~~+).*?^(?P=fence)|`[^`\n]+`|(?<![\w.`/#\\])__\w+?__(?:\.py)?(?!\w)", re.DOTALL | re.MULTILINE
-)
-
-
-def names_as_code(text: str) -> str:
-    """A Markdown text with names such as ``__del__`` outside code made code: Markdown would take their underscores for emphasis."""
-    return _CODE_OR_NAME.sub(lambda match: f"`{match[0]}`" if match[0].startswith("__") else match[0], text)
-
-
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table. Bars in cells are escaped."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(names_as_code(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(documentation.names_as_code(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def options_table() -> str:

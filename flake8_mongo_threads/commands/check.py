@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from flake8_mongo_threads import report, selection
-from flake8_mongo_threads.baseline import Baseline, BaselineError
+from flake8_mongo_threads.baseline import Baseline
 from flake8_mongo_threads.check import Reading, check_paths, exit_code
 from flake8_mongo_threads.guard import INTERNAL_ERROR
 from flake8_mongo_threads.report import FileReport
-from flake8_mongo_threads.selection import Selection, SelectionError
+from flake8_mongo_threads.selection import Selection
 
 AUTO = "auto"
 PATIENCE = 0.5
@@ -65,18 +65,10 @@ def wanted_format(name: str, out: TextIO) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check, write, and return the exit code."""
-    try:
-        chosen = Selection(selection.arguments_for_flake8(arguments))
-    except SelectionError as error:
-        print(f"mongo-threads: {error}", file=sys.stderr)
-        return 2
+    """Check, write, and return the exit code. Raises UsageError."""
+    chosen = Selection(selection.arguments_for_flake8(arguments))
     warn_when_nothing_is_selected(chosen)
-    try:
-        known = Baseline.read(arguments.baseline) if arguments.baseline else None
-    except BaselineError as error:
-        print(f"mongo-threads: {error}", file=sys.stderr)
-        return 2
+    known = Baseline.read(arguments.baseline) if arguments.baseline else None
     paths = chosen.paths(arguments.paths, not arguments.no_documents)
     jobs = chosen.jobs if arguments.jobs is None else arguments.jobs
     reports = check_paths(paths, chosen, jobs, Reading(arguments.docstrings, arguments.report_unparsable))
@@ -123,19 +115,15 @@ def _note(reports: Iterable[FileReport], seen: list[FileReport]) -> Iterator[Fil
 
 
 def _write_baseline(reports: Iterable[FileReport], path: str, total: int) -> int:
-    """Write all findings into a baseline. Returns the exit code: findings are no failure here."""
+    """Write all findings into a baseline. Returns the exit code: findings are no failure here. Raises BaselineError."""
     baseline = Baseline(os.path.dirname(os.path.abspath(path)))
     seen = []
     for item in reports:
         baseline.add(item)
         seen.append(item._replace(findings=tuple(finding for finding in item.findings if finding.code == INTERNAL_ERROR)))
-    try:
-        baseline.write(path)
-    except BaselineError as error:
-        print(f"mongo-threads: {error}", file=sys.stderr)
-        return 2
-    count = sum(baseline.known.values())
-    print(f"{count} finding{'' if count == 1 else 's'} in {total} file{'' if total == 1 else 's'} written to {path}", file=sys.stderr)
+    baseline.write(path)
+    findings = report.counted(sum(baseline.known.values()), "finding")
+    print(f"{findings} in {report.counted(total, 'file')} written to {path}", file=sys.stderr)
     return exit_code(seen)
 
 

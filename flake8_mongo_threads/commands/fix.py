@@ -17,8 +17,8 @@ from flake8_mongo_threads.findings import Applicability, Finding
 from flake8_mongo_threads.fixes.files import FileResult, Wish, fix_file
 from flake8_mongo_threads.guard import INTERNAL_ERROR
 from flake8_mongo_threads.parallel import each_file
-from flake8_mongo_threads.report import FileReport
-from flake8_mongo_threads.selection import STDIN, Selection, SelectionError
+from flake8_mongo_threads.report import FileReport, counted
+from flake8_mongo_threads.selection import STDIN, Selection
 from flake8_mongo_threads.source import split_lines
 
 
@@ -59,12 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fix, write, tell, and return the exit code."""
-    try:
-        chosen = Selection(selection.arguments_for_flake8(arguments))
-    except SelectionError as error:
-        print(f"mongo-threads: {error}", file=sys.stderr)
-        return 2
+    """Fix, write, tell, and return the exit code. Raises SelectionError."""
+    chosen = Selection(selection.arguments_for_flake8(arguments))
     if STDIN in arguments.paths and len(arguments.paths) > 1:
         print("mongo-threads: - cannot be fixed together with files", file=sys.stderr)
         return 2
@@ -143,18 +139,18 @@ def _summary(results: Sequence[FileResult], wish: Wish, out: TextIO) -> None:
     parts = []
     if wish.add_noqa:
         silenced = sum(result.silenced for result in results)
-        parts.append(f"{_count(silenced, 'finding')} {would}silenced in {_count(changed, 'file')}")
+        parts.append(f"{counted(silenced, 'finding')} {would}silenced in {counted(changed, 'file')}")
     elif applied:
         codes = Counter(finding.code for finding in applied)
         listed = ", ".join(f"{code} ×{number}" for code, number in sorted(codes.items()))
-        parts.append(f"{_count(len(applied), 'finding')} {would}fixed in {_count(changed, 'file')} ({listed})")
+        parts.append(f"{counted(len(applied), 'finding')} {would}fixed in {counted(changed, 'file')} ({listed})")
     if remaining:
-        parts.append(f"{_count(len(remaining), 'finding')} left" + (f", {refused} of them with a fix that was refused" if refused else ""))
+        parts.append(f"{counted(len(remaining), 'finding')} left" + (f", {refused} of them with a fix that was refused" if refused else ""))
     more = _only_unsafe(results, wish)
     if more:
-        parts.append(f"{_count(more, 'more fix', 'more fixes')} with --unsafe-fixes")
+        parts.append(f"{counted(more, 'more fix', 'more fixes')} with --unsafe-fixes")
     if skipped:
-        parts.append(f"{_count(skipped, 'file')} skipped")
+        parts.append(f"{counted(skipped, 'file')} skipped")
     if not parts and results:
         parts.append("nothing to fix")
     if parts:
@@ -166,10 +162,6 @@ def _only_unsafe(results: Iterable[FileResult], wish: Wish) -> int:
         return 0
     fixes = (finding for result in results for finding in result.remaining if finding.fix and wish.may_fix(finding.code))
     return sum(finding.fix is not None and finding.fix.applicability is Applicability.UNSAFE for finding in fixes)
-
-
-def _count(number: int, noun: str, plural: str = "") -> str:
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 # Progress

@@ -17,7 +17,8 @@ from flake8_mongo_threads.commands.fix import unified_diff
 from flake8_mongo_threads.driver.motor_to_pymongo import MINIMUM
 from flake8_mongo_threads.driver.targets import Found, mentions_near
 from flake8_mongo_threads.fixes.migration_groups import Left, Outcome, migrate
-from flake8_mongo_threads.selection import STDIN, Selection, SelectionError
+from flake8_mongo_threads.report import counted
+from flake8_mongo_threads.selection import STDIN, Selection
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,12 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Migrate, write, tell, and return the exit code."""
-    try:
-        chosen = Selection(selection.arguments_for_flake8(arguments))
-    except SelectionError as error:
-        print(f"mongo-threads: {error}", file=sys.stderr)
-        return 2
+    """Migrate, write, tell, and return the exit code. Raises SelectionError."""
+    chosen = Selection(selection.arguments_for_flake8(arguments))
     if STDIN in arguments.paths:
         print("mongo-threads: a migration looks at whole programs: - cannot be one", file=sys.stderr)
         return 2
@@ -102,17 +99,13 @@ def _summary(outcome: Outcome, diff: bool) -> str:
     if outcome.changed:
         number = sum(item.edits for item in outcome.changed)
         would = "would be " if diff else ""
-        parts.append(f"{_count(number, 'edit')} {would}made in {_count(len(outcome.changed), 'file')}")
+        parts.append(f"{counted(number, 'edit')} {would}made in {counted(len(outcome.changed), 'file')}")
     if outcome.left:
         places = sum(len(item.obstacles) for item in outcome.left)
-        parts.append(f"{_count(len(outcome.left), 'file')} left unchanged, for {_count(places, 'reason')}")
+        parts.append(f"{counted(len(outcome.left), 'file')} left unchanged, for {counted(places, 'reason')}")
     if outcome.problems:
-        parts.append(f"{_count(len(outcome.problems), 'file')} with errors")
+        parts.append(f"{counted(len(outcome.problems), 'file')} with errors")
     return "; ".join(parts) or "nothing to migrate"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun if number == 1 else noun + 's'}"
 
 
 __all__: Sequence[str] = ("add_arguments", "requirements", "run")

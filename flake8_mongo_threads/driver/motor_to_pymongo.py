@@ -1,11 +1,14 @@
-"""What each name of Motor is in PyMongo Async, and what changes where it is used. Data only.
+"""What each name of Motor is in PyMongo Async, and what changes where it is used.
 
-Compared by introspection with Motor 3.7.1 and PyMongo 4.20.1, and checked against the installed drivers by the tests. What is not
+What must be awaited follows from the driver model, the rest is written here: compared by introspection with Motor 3.7.1 and PyMongo
+4.20.1, and checked against the installed drivers by the tests. What is not
 listed is called in the same way in both: ``await`` before the operations, none before ``find``, ``with_options`` and properties.
 """
 
 import enum
 from typing import NamedTuple
+
+from flake8_mongo_threads.driver import kinds
 
 MINIMUM = "4.13"
 """The first PyMongo with a generally available asynchronous API."""
@@ -80,64 +83,54 @@ class Change(NamedTuple):
     """Of a member that is gone what to do instead."""
 
 
-_AWAIT, _PLAIN, _READ = Change(Form.AWAIT), Change(Form.PLAIN), Change(Form.READ)
 _LOOP = Change(Form.GONE, "a client of PyMongo belongs to the event loop that first uses it: asyncio.get_running_loop() gives it")
 _DELEGATE = Change(Form.GONE, "there is no synchronous object inside")
 _WRAP = Change(Form.GONE, "there is no synchronous object to wrap")
 _NEXT_OBJECT = Change(Form.GONE, "iterate with `async for`, or `await cursor.next()`")
+_MADE: dict[str, Change] = {"get_io_loop": _LOOP, "delegate": _DELEGATE}
 _CURSOR: dict[str, Change] = {
+    **_MADE,
     "each": Change(Form.GONE, "iterate with `async for`"),
     "fetch_next": _NEXT_OBJECT,
     "next_object": _NEXT_OBJECT,
     "started": Change(Form.GONE, "`alive` and `retrieved` tell what is left"),
     "closed": Change(Form.GONE, "`alive` tells whether there is more"),
-    "get_io_loop": _LOOP,
-    "delegate": _DELEGATE,
 }
-_QUERY: dict[str, Change] = {**_CURSOR, "rewind": _AWAIT, "add_option": _AWAIT}
-
-CHANGES: dict[str, dict[str, Change]] = {
-    "client": {
-        "close": _AWAIT,
-        "start_session": _PLAIN,
-        "watch": _AWAIT,
-        **dict.fromkeys(("address", "primary", "secondaries", "arbiters", "is_primary", "is_mongos"), _READ),
-        "get_io_loop": _LOOP,
-        "io_loop": _LOOP,
-        "delegate": _DELEGATE,
-        "wrap": _WRAP,
-    },
-    "database": {"aggregate": _AWAIT, "watch": _AWAIT, "get_io_loop": _LOOP, "delegate": _DELEGATE, "wrap": _WRAP},
-    "collection": {
-        **dict.fromkeys(("aggregate", "aggregate_raw_batches", "list_indexes", "list_search_indexes", "watch"), _AWAIT),
-        "get_io_loop": _LOOP,
-        "delegate": _DELEGATE,
-        "wrap": _WRAP,
-    },
-    "cursor": _QUERY,
-    "raw-cursor": _QUERY,
+_GONE: dict[str, dict[str, Change]] = {
+    "client": {**_MADE, "io_loop": _LOOP, "wrap": _WRAP},
+    "database": {**_MADE, "wrap": _WRAP},
+    "collection": {**_MADE, "wrap": _WRAP},
+    "cursor": _CURSOR,
+    "raw-cursor": _CURSOR,
     "command-cursor": _CURSOR,
-    "grid-out-cursor": {**_CURSOR, "rewind": _AWAIT},
-    "change-stream": {"get_io_loop": _LOOP, "delegate": _DELEGATE},
-    "session": {"start_transaction": _AWAIT, "get_io_loop": _LOOP, "delegate": _DELEGATE},
-    "client-encryption": {"get_keys": _PLAIN, "get_io_loop": _LOOP, "io_loop": _LOOP, "delegate": _DELEGATE},
+    "grid-out-cursor": _CURSOR,
+    "change-stream": _MADE,
+    "session": _MADE,
+    "client-encryption": {**_MADE, "io_loop": _LOOP},
     "gridfs-bucket": {
-        "collection": Change(Form.GONE, "the bucket's collections are `database[bucket_name].files` and `.chunks`"),
-        "get_io_loop": _LOOP,
+        **_MADE,
         "io_loop": _LOOP,
-        "delegate": _DELEGATE,
         "wrap": _WRAP,
+        "collection": Change(Form.GONE, "the bucket's collections are `database[bucket_name].files` and `.chunks`"),
     },
-    "grid-in": {"get_io_loop": _LOOP, "io_loop": _LOOP, "delegate": _DELEGATE},
-    "grid-out": {
-        "seek": _AWAIT,
-        "close": _AWAIT,
-        "stream_to_handler": Change(Form.GONE, "read chunks with `readchunk()` and write them"),
-        "get_io_loop": _LOOP,
-        "io_loop": _LOOP,
-        "delegate": _DELEGATE,
-    },
+    "grid-in": {**_MADE, "io_loop": _LOOP},
+    "grid-out": {**_MADE, "io_loop": _LOOP, "stream_to_handler": Change(Form.GONE, "read chunks with `readchunk()` and write them")},
 }
+"""Family of an object -> member that PyMongo has not -> what to do instead."""
+
+
+def _awaited_otherwise(family: str) -> dict[str, Change]:
+    """The members of a family that both drivers have and that must be awaited in one of them only, as the driver model knows."""
+    found: dict[str, Change] = {}
+    for name in kinds.members(family, "motor"):
+        old, new = kinds.member(family, "motor", name), kinds.member(family, "async", name)
+        if old is None or new is None or old.is_property != new.is_property or old.coroutine == new.coroutine:
+            continue
+        found[name] = Change(Form.PLAIN if old.coroutine else Form.READ if new.is_property else Form.AWAIT)
+    return found
+
+
+CHANGES: dict[str, dict[str, Change]] = {family: {**_awaited_otherwise(family), **gone} for family, gone in _GONE.items()}
 """Family of an object -> member -> what changes."""
 
 

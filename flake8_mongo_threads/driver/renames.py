@@ -1097,25 +1097,3 @@ OPTIONS: dict[str, Replacement] = {
 
 IGNORED_OPTIONS: dict[str, str] = {"waitqueuemultiple": "4.0"}
 """Client option in lower case, accepted without effect -> first minor release that ignores it."""
-
-MOTOR_CLASSES: dict[str, str] = {
-    **{
-        f"motor.motor_asyncio.AsyncIOMotor{name}": path
-        for name, path in (
-            ("Client", "pymongo.AsyncMongoClient"),
-            ("Database", "pymongo.asynchronous.database.AsyncDatabase"),
-            ("Collection", "pymongo.asynchronous.collection.AsyncCollection"),
-            ("Cursor", "pymongo.asynchronous.cursor.AsyncCursor"),
-            ("CommandCursor", "pymongo.asynchronous.command_cursor.AsyncCommandCursor"),
-            ("LatentCommandCursor", "pymongo.asynchronous.command_cursor.AsyncCommandCursor"),
-            ("ClientSession", "pymongo.asynchronous.client_session.AsyncClientSession"),
-            ("ChangeStream", "pymongo.asynchronous.change_stream.AsyncChangeStream"),
-            ("ClientEncryption", "pymongo.asynchronous.encryption.AsyncClientEncryption"),
-            ("GridFSBucket", "gridfs.AsyncGridFSBucket"),
-            ("GridIn", "gridfs.asynchronous.AsyncGridIn"),
-            ("GridOut", "gridfs.asynchronous.AsyncGridOut"),
-            ("GridOutCursor", "gridfs.asynchronous.AsyncGridOutCursor"),
-        )
-    },
-}
-"""Class of Motor -> class of PyMongo Async. What must be awaited differs: compare the two flavours in :mod:`.kinds`."""

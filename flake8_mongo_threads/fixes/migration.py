@@ -43,7 +43,7 @@ from flake8_mongo_threads.semantics.awaiting import SyncIteration, Unawaited, ca
 from flake8_mongo_threads.semantics.guards import IMPORT_ERRORS, caught
 from flake8_mongo_threads.semantics.names import driver_imports, is_driver_source, is_local
 from flake8_mongo_threads.semantics.scopes import Binding, Import
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, dotted, last_name
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, base_of, dotted, last_name
 from flake8_mongo_threads.semantics.values import (
     OPEN,
     UNKNOWN,
@@ -773,9 +773,7 @@ class _Examination:
 
     def _import_of(self, node: ast.Attribute) -> ast.AST | None:
         """The statement that imports the module an attribute is read from."""
-        root: ast.AST = node
-        while isinstance(root, ast.Attribute):
-            root = root.value
+        root = base_of(node, (ast.Attribute,))
         if not isinstance(root, ast.Name):
             return None
         scope = self.index.scope(root).binder(root.id)

@@ -113,6 +113,11 @@ WITH_CHANGES = frozenset(("sarif",))
 """Formats that tell what fixes do to the text."""
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number and what is counted: ``1 finding``, ``2 findings``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def load(name: str) -> Format:
     """Import the module of a format in FORMATS."""
     return cast(Format, import_module(FORMATS[name]))

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from flake8_mongo_threads.findings import Applicability, Finding, Step
 from flake8_mongo_threads.guard import one_line
-from flake8_mongo_threads.report import FileReport
+from flake8_mongo_threads.report import FileReport, counted
 
 CODE, PATH, QUIET, CARET, FIX = "bold red", "bold", "dim", "red", "green"
 _TRUST = {Applicability.SAFE: "", Applicability.UNSAFE: " (unsafe: may change behaviour)", Applicability.DISPLAY: " (by hand)"}
@@ -66,20 +66,16 @@ def summary(findings: int, files: int, checked: int, silenced: int, unchecked: i
     """The closing line: what was found in how many files, and what was left out."""
     line = Text(style="bold")
     if findings:
-        line.append(f"{_count(findings, 'finding')} in {files} of {_count(checked, 'file')}", CODE)
+        line.append(f"{counted(findings, 'finding')} in {files} of {counted(checked, 'file')}", CODE)
     else:
-        line.append(f"No findings in {_count(checked, 'file')}", "bold green")
+        line.append(f"No findings in {counted(checked, 'file')}", "bold green")
     if silenced:
         line.append(f", {silenced} silenced by noqa", QUIET)
     if known:
         line.append(f", {known} known from the baseline", QUIET)
     if unchecked:
-        line.append(f", {_count(unchecked, 'file')} could not be checked", CODE)
+        line.append(f", {counted(unchecked, 'file')} could not be checked", CODE)
     return line
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def show_file(report: FileReport, screen: Console) -> None:

@@ -225,17 +225,10 @@ class CallGraph:
         return found
 
     def _initialisers(self, cls: Class) -> list[Function]:
-        inference = self.module.inference
-        found: list[Function] = []
         if self._made_by_metaclass(cls):
-            return found
-        for name in ("__new__", "__init__", "__post_init__"):
-            for home, scope in inference.resolution_order(cls):
-                definitions = inference.definitions(scope, name)
-                if definitions:
-                    found.extend(Function(home, d, Instance(cls)) for d in definitions[:1])
-                    break
-        return found
+            return []
+        made = (self.module.inference.method_of(Instance(cls), name) for name in ("__new__", "__init__", "__post_init__"))
+        return [method for method in made if method is not None]
 
     def _made_by_metaclass(self, cls: Class) -> bool:
         """Whether a metaclass of the program decides when calling a class makes an object: a singleton is initialised once."""
@@ -275,7 +268,6 @@ class CallGraph:
 
     def _entered(self, scope: Scope, result: Calls) -> None:
         module = self.module
-        inference = module.inference
         for node in self._withs.get(scope, ()):
             asynchronous = isinstance(node, ast.AsyncWith)
             for item in node.items:
@@ -283,11 +275,9 @@ class CallGraph:
                     if not isinstance(value, Instance):
                         continue
                     for name in ("__aenter__", "__aexit__") if asynchronous else ("__enter__", "__exit__"):
-                        for home, cls in inference.resolution_order(value.cls):
-                            definitions = inference.definitions(cls, name)
-                            if definitions:
-                                _add(result, scope, item.context_expr, Function(home, definitions[0], value), "enter")
-                                break
+                        method = module.inference.method_of(value, name)
+                        if method is not None:
+                            _add(result, scope, item.context_expr, method, "enter")
 
 
 _BUILTIN_CALLERS = frozenset(("map", "filter", "getattr"))

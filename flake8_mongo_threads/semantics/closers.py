@@ -106,11 +106,9 @@ def closed_by_item(module: "Module", expression: ast.expr) -> list[Closed]:
             found.extend(_closed_by_manager(value, value.call.module, value.call.node))
         elif isinstance(value, Instance):
             for name in ("__exit__", "__aexit__"):
-                for home, cls in module.inference.resolution_order(value.cls):
-                    definitions = module.inference.definitions(cls, name)
-                    if definitions:
-                        found.extend(ends(Function(home, definitions[0], value)))
-                        break
+                method = module.inference.method_of(value, name)
+                if method is not None:
+                    found.extend(ends(method))
     return found
 
 

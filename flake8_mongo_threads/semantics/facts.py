@@ -36,7 +36,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, keyword, last_name, path_key
-from flake8_mongo_threads.semantics.values import Awaitable, Const, Driver, External, Function, Mapping, Method, Partial, Sequence
+from flake8_mongo_threads.semantics.values import Awaitable, Driver, External, Function, Mapping, Method, Partial, Sequence
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -469,12 +469,7 @@ def _looks_up(module: "Module", call: ast.Call) -> bool:
         address = address.left
     if isinstance(address, ast.JoinedStr) and address.values:
         address = address.values[0]
-    text: object
-    if isinstance(address, ast.Constant):
-        text = address.value
-    else:
-        values = module.values(address) if address is not None else ()
-        text = values[0].value if len(values) == 1 and isinstance(values[0], Const) else None
+    text = module.constant(address)
     return isinstance(text, str) and text.startswith("mongodb+srv:")
 
 

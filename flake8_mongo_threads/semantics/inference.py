@@ -687,11 +687,7 @@ class Inference:
     @staticmethod
     def subclass_names(module: "Module", cls: Scope) -> list[str]:
         """Names of the classes of a module that inherit directly from a class of that name, with type arguments or without."""
-        return [
-            other.name
-            for other in module.index.classes
-            if any(last_name(b.value if isinstance(b, ast.Subscript) else b) == cls.name for b in other.node.bases)  # type: ignore[attr-defined]
-        ]
+        return [other.name for other in module.index.classes if _named_bases(other, cls.name)]
 
     def _handed(self, home: "Module", reference: ast.AST, scope: Scope, arg: ast.arg) -> Values | None:
         parent = home.index.parents.get(reference)
@@ -735,6 +731,13 @@ class Inference:
         """The functions that a class body defines under a name."""
         bodies = owner.index.bodies
         return [bodies[b.node] for b in owner.bindings.get(name, ()) if b.how == "def" and b.node in bodies]
+
+    def method_of(self, value: Instance, name: str) -> Function | None:
+        """The method of the program that an object has under a name: the first definition in the resolution order of its class."""
+        for home, cls in self.resolution_order(value.cls):
+            for definition in self.definitions(cls, name):
+                return Function(home, definition, value)
+        return None
 
     @staticmethod
     def argument_for(call: ast.Call, scope: Scope, arg: ast.arg, *, skip_first: bool, offset: int = 0) -> ast.expr | None:
@@ -1134,16 +1137,14 @@ class Inference:
         wanted = value.cls.scope
         for home in list(self.project.order):
             for other in home.index.classes:
-                inherited: list[ast.expr] = other.node.bases  # type: ignore[attr-defined]
-                if other is wanted or not any(last_name(b.value if isinstance(b, ast.Subscript) else b) == wanted.name for b in inherited):
+                if other is wanted or not _named_bases(other, wanted.name):
                     continue
                 if name in other.bindings or any(s.scope.function.cls is other for s in self._stores(home, name)):
                     # what the subclass sets itself is enough: its other bases need not be read
                     order = [(home, other)]
                     if not any(
                         isinstance(v, Class) and v.scope is wanted
-                        for base in other.node.bases  # type: ignore[attr-defined]
-                        if last_name(base.value if isinstance(base, ast.Subscript) else base) == wanted.name
+                        for base in _named_bases(other, wanted.name)
                         for v in self.values(home, base)
                     ):
                         continue
@@ -1723,10 +1724,8 @@ class Inference:
 
     def invoke_named(self, value: Instance, name: str, module: "Module") -> Values:
         """What a special method of an object of the program gives."""
-        for home, cls in self.resolution_order(value.cls):
-            for definition in self.definitions(cls, name):
-                return self._invoke_function(Function(home, definition, value), None, module)
-        return UNKNOWN_ONLY
+        method = self.method_of(value, name)
+        return self._invoke_function(method, None, module) if method is not None else UNKNOWN_ONLY
 
     def _invoke_method(self, value: Method, call: ast.Call | None, module: "Module") -> Values:
         owner, member = value.owner, value.member
@@ -2043,10 +2042,10 @@ class Inference:
 
     def _iterated_instance(self, value: Instance, module: "Module") -> Values:
         for name in ("__iter__", "__aiter__"):
-            for home, cls in self.resolution_order(value.cls):
-                for definition in self.definitions(cls, name):
-                    made = self._invoke_function(Function(home, definition, value), None, module)
-                    return union(*(v.values if isinstance(v, Generator) else UNKNOWN_ONLY for v in made))
+            method = self.method_of(value, name)
+            if method is not None:
+                made = self._invoke_function(method, None, module)
+                return union(*(v.values if isinstance(v, Generator) else UNKNOWN_ONLY for v in made))
         return UNKNOWN_ONLY
 
     def enter(self, values: Values, asynchronous: bool) -> Values:
@@ -2066,10 +2065,9 @@ class Inference:
         return union(*parts) if parts else UNKNOWN_ONLY
 
     def _enter_instance(self, value: Instance, asynchronous: bool) -> Values:
-        name = "__aenter__" if asynchronous else "__enter__"
-        for home, cls in self.resolution_order(value.cls):
-            for definition in self.definitions(cls, name):
-                return self.returned(Function(home, definition, value))
+        method = self.method_of(value, "__aenter__" if asynchronous else "__enter__")
+        if method is not None:
+            return self.returned(method)
         if self.external_bases(value.cls):
             return (value,)
         return UNKNOWN_ONLY
@@ -2124,6 +2122,12 @@ class Inference:
             if name and any(mark in name.lower() for mark in ("cache", "singleton", "memoize", "run_once", "call_once")):
                 return True
         return False
+
+
+def _named_bases(cls: Scope, name: str) -> list[ast.expr]:
+    """The bases of a class that are written with a name, with type arguments or without."""
+    bases: list[ast.expr] = cls.node.bases  # type: ignore[attr-defined]
+    return [base for base in bases if last_name(base.value if isinstance(base, ast.Subscript) else base) == name]
 
 
 def _calls_own(returned: ast.expr, getter: Scope) -> bool:

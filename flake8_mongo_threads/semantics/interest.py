@@ -137,7 +137,9 @@ def interesting(
     if known is not None:
         return known
     if among is None:
-        among = leading([path], roots)
+        among = modules.leading.get(path)
+        if among is None:
+            among = modules.leading[path] = leading([path], roots)
     if path not in among:
         return frozenset()
     parsed = modules.read(path)

@@ -368,8 +368,8 @@ def _thread_objects(module: "Module") -> list[tuple[Work, Driver]]:
         row = next((spawners.WORKER_CLASSES[b] for b in module.inference.external_bases(value) if b in spawners.WORKER_CLASSES), None)
         if row is None or row[1] != spawners.THREAD or not _started(module, call):
             continue
-        runs = [(home, d) for home, cls in module.inference.resolution_order(value) for d in module.inference.definitions(cls, row[0])]
-        used = {o.owner.flavour for home, d in runs[:1] for o in operations_in(home, d) if o.io}
+        runs = module.inference.method_of(Instance(value), row[0])
+        used = {o.owner.flavour for o in operations_in(runs.module, runs.scope) if o.io} if runs is not None else set()
         launcher = spawners.LAUNCHERS["threading.Thread"]
         for expression in (*call.args, *(k.value for k in call.keywords)):
             for given in module.values(expression):

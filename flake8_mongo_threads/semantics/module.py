@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.scopes import Index, Scope
-from flake8_mongo_threads.semantics.values import Values
+from flake8_mongo_threads.semantics.syntax import constant
+from flake8_mongo_threads.semantics.values import Const, Values
 from flake8_mongo_threads.source import Source
 
 if TYPE_CHECKING:
@@ -136,6 +137,14 @@ class Module:
     def values(self, node: ast.AST | None, scope: Scope | None = None) -> Values:
         """What an expression of this module can be."""
         return self.project.inference.values(self, node, scope)
+
+    def constant(self, node: ast.AST | None) -> object:
+        """The constant that an expression certainly is: written there, or the one value that it can have; None for anything else."""
+        value = constant(node)
+        if value is None:
+            values = self.values(node)
+            value = values[0].value if len(values) == 1 and isinstance(values[0], Const) else None
+        return value
 
     def step(self, node: ast.AST, text: str) -> Step:
         """A place of this module as one hop of a witness."""

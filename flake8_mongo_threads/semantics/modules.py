@@ -133,6 +133,7 @@ def overlay(path: str, text: str | None) -> None:
     _checked.pop(path, None)
     _neighbours.pop(path, None)
     interesting.clear()
+    leading.clear()
 
 
 def consult(record: set[str] | None) -> None:
@@ -389,6 +390,8 @@ class Neighbour(NamedTuple):
 _neighbours: dict[str, Neighbour] = {}
 interesting: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
 """Names in a file that lead to calls of some members of the driver, for the run (filled by ``semantics.interest``)."""
+leading: dict[str, frozenset[str]] = {}
+"""For a file those of the files it leads to that have to do with the driver, for the run (filled by ``semantics.interest``)."""
 
 
 def neighbour(path: str, roots: tuple[str, ...]) -> Neighbour:
@@ -458,7 +461,7 @@ def leads_to_driver(parsed: ParsedFile, roots: tuple[str, ...]) -> bool:
 def new_run() -> None:
     """Forget what was found out about the file system. Texts and their indexes stay: they are checked by modification
     time and size."""
-    for store in (_resolved, _roots, _entries, _checked, _neighbours, interesting):
+    for store in (_resolved, _roots, _entries, _checked, _neighbours, interesting, leading):
         store.clear()
 
 

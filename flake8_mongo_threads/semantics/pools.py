@@ -14,7 +14,7 @@ from flake8_mongo_threads.semantics.lifecycle import Build
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, flatten
 from flake8_mongo_threads.semantics.syntax import argument, constant, keyword
-from flake8_mongo_threads.semantics.values import Class, Const, Driver, External, Function, Method, Value
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Method, Value
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -109,19 +109,13 @@ def worker_count(module: "Module", work: Work) -> int | None:
 
 
 def _size_in_uri(module: "Module", node: ast.expr) -> int | None:
-    value = constant(node)
-    if value is None:
-        values = module.values(node)
-        value = values[0].value if len(values) == 1 and isinstance(values[0], Const) else None
+    value = module.constant(node)
     match = re.search(r"[?&]maxPoolSize=(\d+)(?:&|$)", value, re.IGNORECASE) if isinstance(value, str) else None
     return int(match.group(1)) if match else None
 
 
 def _number(module: "Module", node: ast.expr) -> int | None:
-    value = constant(node)
-    if value is None:
-        values = module.values(node)
-        value = values[0].value if len(values) == 1 and isinstance(values[0], Const) else None
+    value = module.constant(node)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 

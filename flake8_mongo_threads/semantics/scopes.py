@@ -6,13 +6,15 @@ explicit stack; nested functions are queued. What is collected is what inference
 
 import ast
 import bisect
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
 
 from flake8_mongo_threads.semantics.syntax import CHILD_FIELDS, COMPREHENSIONS, LOOPS, TRIES, WITHS, ends, last_name
 
 _MANY_BINDINGS = 64
 """A name that one scope binds more often is looked at near the use only: generated code assigns one name thousands of times."""
+
+Node = TypeVar("Node", bound=ast.AST)
 
 
 class Binding:
@@ -245,27 +247,21 @@ class Index:
     def calls_in(self) -> dict[Scope, list[ast.Call]]:
         """The calls of each function's own code, comprehensions included."""
         if self._calls_in is None:
-            self._calls_in = {}
-            for call in self.calls:
-                self._calls_in.setdefault(self.scope_of_node[call].function, []).append(call)
+            self._calls_in = _by_function((call, self.scope_of_node[call]) for call in self.calls)
         return self._calls_in
 
     @property
     def withs_in(self) -> dict[Scope, list[ast.With | ast.AsyncWith]]:
         """The ``with`` statements of each function's own code."""
         if self._withs_in is None:
-            self._withs_in = {}
-            for node, scope in self.withs:
-                self._withs_in.setdefault(scope.function, []).append(node)
+            self._withs_in = _by_function(self.withs)
         return self._withs_in
 
     @property
     def loops_in(self) -> dict[Scope, list[ast.AST]]:
         """The loops and comprehensions of each function's own code."""
         if self._loops_in is None:
-            self._loops_in = {}
-            for node, scope in self.loops:
-                self._loops_in.setdefault(scope.function, []).append(node)
+            self._loops_in = _by_function(self.loops)
         return self._loops_in
 
     @property
@@ -483,6 +479,13 @@ class Index:
                 if (id(owner), other) in blocks:
                     return True
         return False
+
+
+def _by_function(nodes: Iterable[tuple[Node, Scope]]) -> dict[Scope, list[Node]]:
+    found: dict[Scope, list[Node]] = {}
+    for node, scope in nodes:
+        found.setdefault(scope.function, []).append(node)
+    return found
 
 
 def _inside(owner: ast.AST, child: ast.AST) -> bool:

@@ -113,12 +113,11 @@ def worker_objects(module: "Module") -> list[Work]:
         if base is None:
             continue
         name, where = spawners.WORKER_CLASSES[base]
-        order = inference.resolution_order(value)
-        runs = [Function(home, d, Instance(value)) for home, cls in order for d in inference.definitions(cls, name)][:1]
+        runs = inference.method_of(Instance(value), name)
         launcher = spawners.LAUNCHERS.get(base)
-        if runs and launcher is not None:
+        if runs is not None and launcher is not None:
             loop = enclosing_loop(module, call)
-            found.append(Work(module, scope, call, base, launcher, where, call.func, tuple(runs), [], loop, loop is not None, None))
+            found.append(Work(module, scope, call, base, launcher, where, call.func, (runs,), [], loop, loop is not None, None))
     return found
 
 

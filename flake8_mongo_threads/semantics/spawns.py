@@ -90,11 +90,9 @@ class Work:
             if isinstance(value, Function):
                 found.append(value)
             elif isinstance(value, Instance):
-                for home, cls in self.module.inference.resolution_order(value.cls):
-                    definitions = self.module.inference.definitions(cls, "__call__")
-                    if definitions:
-                        found.append(Function(home, definitions[0], value))
-                        break
+                method = self.module.inference.method_of(value, "__call__")
+                if method is not None:
+                    found.append(method)
         return found
 
 

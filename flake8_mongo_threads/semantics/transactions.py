@@ -229,15 +229,15 @@ def _managed(module: "Module", expression: ast.expr) -> list[tuple[str, Driver |
 
 def _entered_class(cls: Class) -> list[tuple[str, Driver | None]]:
     """What ``__enter__`` of a class of the program leaves open."""
-    inference = cls.module.inference
     for name in ("__enter__", "__aenter__"):
-        for home, scope in inference.resolution_order(cls):
-            for definition in inference.definitions(scope, name):
-                return [
-                    (r.kind, r.session)
-                    for r in regions(home, definition)
-                    if r.how == "manual" and not any(_is_call_in(home, e, definition) for e in r.enders)
-                ]
+        method = cls.module.inference.method_of(Instance(cls), name)
+        if method is not None:
+            home, scope = method.module, method.scope
+            return [
+                (r.kind, r.session)
+                for r in regions(home, scope)
+                if r.how == "manual" and not any(_is_call_in(home, e, scope) for e in r.enders)
+            ]
     return []
 
 
@@ -397,11 +397,9 @@ def callbacks(module: "Module") -> list[Callback]:
             elif isinstance(value, Partial):
                 pending.extend(value.target)
             elif isinstance(value, Instance):
-                for home, cls in module.inference.resolution_order(value.cls):
-                    definitions = module.inference.definitions(cls, "__call__")
-                    if definitions:
-                        found.extend(Callback(call, scope, method, Function(home, d, value), target) for d in definitions[:1])
-                        break
+                called = module.inference.method_of(value, "__call__")
+                if called is not None:
+                    found.append(Callback(call, scope, method, called, target))
     return found
 
 
