@@ -13,12 +13,12 @@ from typing import NamedTuple
 from flake8_mongo_threads import documents
 from flake8_mongo_threads.documents.pages import Page, read_docstrings, read_page
 from flake8_mongo_threads.findings import Finding
-from flake8_mongo_threads.guard import INTERNAL_ERROR, findings_of
+from flake8_mongo_threads.guard import INTERNAL_ERROR, analysed, findings_of, known_of
 from flake8_mongo_threads.notebooks import Notebook, NotebookError
 from flake8_mongo_threads.parallel import each_file
 from flake8_mongo_threads.report import FileReport, Problem
 from flake8_mongo_threads.selection import STDIN, Noqa, Selection
-from flake8_mongo_threads.source import DecodeError, decode, parse, split_lines
+from flake8_mongo_threads.source import DecodeError, decode, is_valid, parse, split_lines
 
 
 class Reading(NamedTuple):
@@ -81,14 +81,19 @@ def check_text(path: str, text: str, selection: Selection, reading: Reading = Re
     if documents.kind_of(path):
         return _check_document(path, text, selection, reading)
     lines = split_lines(text)
-    try:
-        tree = parse(text)
-    except SyntaxError as error:
-        return FileReport(path, problem=Problem(error.lineno or 0, error.offset or 0, f"syntax error: {error.msg}"))
-    found = [finding for finding in findings_of(tree, lines, path, selection.config) if selection.reports(finding.code, path)]
+    known = known_of(lines, path, selection.config)
     inside: FileReport | None = None
-    if reading.docstrings:
-        inside = _check_page(read_docstrings(path, text, tree), selection, reading)
+    if known is not None and not reading.docstrings and (known.parsed or _is_valid(path, text, selection)):
+        everything = known.findings
+    else:
+        try:
+            tree = parse(text)
+        except SyntaxError as error:
+            return FileReport(path, problem=Problem(error.lineno or 0, error.offset or 0, f"syntax error: {error.msg}"))
+        everything = known.findings if known is not None else analysed(tree, lines, path, selection.config)
+        if reading.docstrings:
+            inside = _check_page(read_docstrings(path, text, tree), selection, reading)
+    found = [finding for finding in everything if selection.reports(finding.code, path)]
     if not found:
         return inside or FileReport(path)
     noqa = Noqa(selection, path, lines)
@@ -100,6 +105,15 @@ def check_text(path: str, text: str, selection: Selection, reading: Reading = Re
         silenced += inside.silenced
         unparsable = inside.unparsable
     return FileReport(path, tuple(kept), silenced=silenced, lines=tuple(lines) if kept else (), unparsable=unparsable)
+
+
+def _is_valid(path: str, text: str, selection: Selection) -> bool:
+    """Whether a text is certainly valid Python, found without making its tree."""
+    if not selection.config.cache:
+        return is_valid(text)
+    from flake8_mongo_threads import cache
+
+    return cache.is_valid(path, text, selection.config)
 
 
 def _check_document(path: str, text: str, selection: Selection, reading: Reading) -> FileReport:

@@ -3,6 +3,7 @@
 Every front end (flake8, the command line, the language server) hands the same raw option texts to :func:`parse`.
 """
 
+import os
 import re
 from typing import NamedTuple
 
@@ -45,6 +46,8 @@ class Config(NamedTuple):
     src: tuple[str, ...] = ()
     factories: tuple[Factory, ...] = ()
     spawners: tuple[Spawner, ...] = ()
+    cache: str = ""
+    """The folder for what was found in earlier runs; empty: nothing is kept."""
 
     def wants(self, code: str, default: bool) -> bool:
         """Whether a rule is switched on: by default, or because a prefix of its code longer than MDB was selected."""
@@ -124,6 +127,13 @@ def parse_specifier(option: str, text: str) -> str:
     return candidate
 
 
+def parse_cache(folder: str) -> str:
+    """The absolute path of a folder that exists or can be made. Raises ConfigError for what is no folder."""
+    if folder and os.path.exists(folder) and not os.path.isdir(folder):
+        raise ConfigError(f"mongo-threads-cache: {folder!r} is not a folder")
+    return os.path.abspath(folder) if folder else ""
+
+
 def parse(
     *,
     selections: tuple[object, ...] = (),
@@ -132,6 +142,7 @@ def parse(
     src: tuple[str, ...] = (),
     factories: tuple[str, ...] = (),
     spawners: tuple[str, ...] = (),
+    cache: str = "",
 ) -> Config:
     """Build a Config from raw option texts. Raises ConfigError with a one-line reason."""
     return Config(
@@ -141,4 +152,5 @@ def parse(
         src=tuple(src),
         factories=tuple(parse_factory(line) for line in factories if line.strip()),
         spawners=tuple(parse_spawner(line) for line in spawners if line.strip()),
+        cache=parse_cache(cache),
     )

@@ -37,6 +37,12 @@ OPTIONS = (
     ),
     Option("factories", "LINES", "Functions of the project that return driver objects, one a line: package.module:get_db = sync-database."),
     Option("spawners", "LINES", "Functions that run an argument elsewhere, one a line: package.run_in_pool:0 = thread."),
+    Option(
+        "cache",
+        "DIR",
+        "Folder to keep what was found in, so that files are not analysed again while nothing they depend on changes (default: none).",
+        normalize_paths=True,
+    ),
 )
 
 
@@ -83,4 +89,5 @@ def config_of(options: Any) -> Config:
         src=tuple(map(_folder, options.mongo_threads_src or ())),
         factories=_lines(options.mongo_threads_factories),
         spawners=_lines(options.mongo_threads_spawners),
+        cache=_folder(options.mongo_threads_cache) if options.mongo_threads_cache else "",
     )

@@ -4,13 +4,17 @@ Kept small, since every flake8 run imports it: the engine is imported when the f
 """
 
 import ast
+import gc
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from flake8_mongo_threads import __version__
 from flake8_mongo_threads.config import Config, ConfigError
-from flake8_mongo_threads.guard import findings_of, one_line
+from flake8_mongo_threads.guard import analysed, known_of, one_line
 from flake8_mongo_threads.options import config_of, register
+
+COLLECT_AFTER = 20_000
+"""So many new objects the collector waits for. It is some 5 MB, and a whole run of flake8 takes no more memory than before."""
 
 
 class Plugin:
@@ -44,5 +48,11 @@ class Plugin:
 
     def run(self) -> Iterator[tuple[int, int, str, type]]:
         """Yield line (from 1), column (from 0, in characters), ``CODE message`` in one line, and the plugin's type."""
-        for finding in findings_of(self._tree, self._lines, self._filename, self.config):
+        known = known_of(self._lines, self._filename, self.config)
+        if known is None:
+            # What is known of the modules of a project stays for the files that follow. With the interpreter's setting the collector
+            # would look through all of it over and over, for as long as the analysis itself takes.
+            gc.set_threshold(max(gc.get_threshold()[0], COLLECT_AFTER), *gc.get_threshold()[1:])
+        findings = known.findings if known is not None else analysed(self._tree, self._lines, self._filename, self.config)
+        for finding in findings:
             yield finding.span.line, finding.span.col, f"{finding.code} {one_line(finding.message)}", type(self)

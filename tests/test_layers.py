@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("semantics",),
     ("rules",),
     ("engine",),
+    ("cache",),
     ("guard",),
     ("plugin", "documentation", "documents"),
     ("notebooks", "selection"),
@@ -35,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 SLOW_ON_THE_PLUGIN_PATH = {"dataclasses", "hashlib", "difflib", "tomllib", "tomli", "libcst", "packaging", "rich", "graphlib", "symtable"}
-PLUGIN_PATH = {name for names in LAYERS[:9] for name in names} | {"plugin"}
+PLUGIN_PATH = {name for names in LAYERS[:10] for name in names} | {"plugin"}
 
 
 def modules() -> list[Path]:

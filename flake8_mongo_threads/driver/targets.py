@@ -54,8 +54,7 @@ _files: dict[str, tuple[Stamp, list[Mention | Include]]] = {}
 
 def target_for(path: str, config: Config) -> Target:
     """The releases that the file at ``path`` must work with. The path need not exist (an editor's buffer, ``stdin``)."""
-    folder = os.path.dirname(os.path.abspath(path)) if path not in ("-", "stdin") else os.getcwd()
-    key = (folder, config.pymongo, config.motor)
+    key = _key_of(path, config)
     kept = _answers.get(key)
     if kept is not None and all(_stamp(place) == stamp for place, stamp in kept[0].items()):
         return kept[1]
@@ -63,9 +62,42 @@ def target_for(path: str, config: Config) -> Target:
         _answers.clear()
         _files.clear()
     looked_at: dict[str, Stamp] = {}
-    target = _determine(folder, config, looked_at)
+    target = _determine(key[0], config, looked_at)
     _answers[key] = (looked_at, target)
     return target
+
+
+def _key_of(path: str, config: Config) -> tuple[str, str, str]:
+    folder = os.path.dirname(os.path.abspath(path)) if path not in ("-", "stdin") else os.getcwd()
+    return (folder, config.pymongo, config.motor)
+
+
+def looked_at(path: str, config: Config) -> list[str]:
+    """The files and folders that :func:`target_for` asks for a file; some of them may not exist."""
+    target_for(path, config)
+    return list(_answers[_key_of(path, config)][0])
+
+
+_MATTERS = re.compile(
+    r"(?:pymongo|motor)-.*\.dist-info|python[\d.]*|lib|Lib|site-packages|requirements|\.git|\.hg|\.?venv|.*\.(?:txt|in|toml|cfg|lock|ya?ml|json)"
+    r"|setup\.py|Pipfile",
+    re.IGNORECASE,
+)
+
+
+def matters(name: str) -> bool:
+    """Whether a file or folder of this name can bear on the answer."""
+    return _MATTERS.fullmatch(name) is not None
+
+
+def installed(dist: str) -> str:
+    """The release of a driver that is installed beside the linter; empty when there is none."""
+    from importlib import metadata
+
+    try:
+        return metadata.version(dist)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _stamp(path: str) -> Stamp:
@@ -315,12 +347,7 @@ def _python_mask(dist: str, found: Iterable[Found]) -> int:
 
 def _installed(dist: str, walked: list[str], looked_at: dict[str, Stamp]) -> _Answer | None:
     """The release that is installed beside the linter, else in a virtual environment of the project."""
-    from importlib import metadata
-
-    try:
-        version = metadata.version(dist)
-    except metadata.PackageNotFoundError:
-        version = ""
+    version = installed(dist)
     if version:
         mask, beyond = release_mask(dist, version)
         return _Answer(mask, f"{dist} {version} (installed)", beyond)

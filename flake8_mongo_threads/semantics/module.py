@@ -62,7 +62,7 @@ class Module:
         self._contexts: Contexts | None = None
         self._builds: list[Build] | None = None
         self._facts: dict[type, list[object]] = {}
-        self._function_memo: dict[tuple[str, object], object] = {}
+        self._function_memo: dict[tuple[object, object], object] = {}
 
     def release(self) -> None:
         """Forget all that was found out, at the end of the analysis."""
@@ -121,7 +121,7 @@ class Module:
             found = self._facts[kind] = PRODUCERS[kind](self)
         return found  # type: ignore[return-value]
 
-    def remember(self, name: str, what: Scope | ast.AST, compute: "Callable[[], Any]", during: object = None) -> "Any":
+    def remember(self, name: object, what: Scope | ast.AST, compute: "Callable[[], Any]", during: object = None) -> "Any":
         """Memoise a property of a function or node; while it is being computed it is ``during``, which cuts recursion."""
         key = (name, what)
         if key in self._function_memo:
@@ -171,6 +171,7 @@ class Project:
         self.has_client_classes = False
         """Whether some class of the program inherits from a client class; known once ``interest`` is."""
         self._texts: list[modules.ParsedFile] | None = None
+        self._mentions: dict[tuple[tuple[str, ...], int], bool] = {}
         self._interest: frozenset[str] | None = None
         self._property_names: frozenset[str] | None = None
 
@@ -192,15 +193,20 @@ class Project:
             from flake8_mongo_threads.semantics.interest import MAX_FILES
 
             root = self.order[0]
-            found = [modules.of_text(root.location, root.source.text)]
-            for path in modules.related(found[0], root.roots, MAX_FILES):
+            texts = [modules.of_text(root.location, root.source.text)]
+            for path in modules.related(texts[0], root.roots, MAX_FILES):
                 parsed = modules.read(path)
                 if parsed is not None:
-                    found.append(parsed)
-            self._texts = found
-        if any(parsed.has(word) for word in words for parsed in self._texts):
-            return True
-        return any(word in module.source.text for module in self.order[1:] for word in words)
+                    texts.append(parsed)
+            self._texts = texts
+        # A module that is loaded later can bring a word that was not there before.
+        key = (words, len(self.order))
+        found = self._mentions.get(key)
+        if found is None:
+            found = any(parsed.has(word) for word in words for parsed in self._texts)
+            found = found or any(word in module.source.text for module in self.order[1:] for word in words)
+            self._mentions[key] = found
+        return found
 
     @property
     def may_be_async(self) -> bool:

@@ -30,7 +30,7 @@ EXTERNAL_ROOTS = frozenset(
 )  # fmt: skip
 """Top-level names that are never the user's own: not looked for on disk."""
 
-_PROJECT_MARKS = (
+PROJECT_MARKS = (
     "pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg", "requirements.txt", "Pipfile", "tox.ini", "environment.yml", ".github", ".gitlab-ci.yml",
     ".travis.yml",
 )  # fmt: skip
@@ -45,6 +45,7 @@ _used = 0.0
 _files: dict[str, tuple[tuple[int, int], "ParsedFile | None"]] = {}
 _overlay: dict[str, "ParsedFile"] = {}
 _consulted: set[str] | None = None
+_runs = 0
 
 
 class ParsedFile:
@@ -136,10 +137,18 @@ def overlay(path: str, text: str | None) -> None:
     leading.clear()
 
 
-def consult(record: set[str] | None) -> None:
-    """From now on add the paths of the files that are asked for to a set, those that are missing, too; None ends it."""
+def consult(record: set[str] | None) -> set[str] | None:
+    """From now on add the paths of the files that are asked for to a set, those that are missing, too; None ends it. Returns the set
+    that was in use before."""
     global _consulted
+    before = _consulted
     _consulted = record
+    return before
+
+
+def standing_in() -> bool:
+    """Whether a text stands for some file: what is on disk is not what is analysed."""
+    return bool(_overlay)
 
 
 def _read(path: str, limit: int) -> ParsedFile | None:
@@ -211,7 +220,7 @@ def _folder_roots(folder: str, extra: tuple[str, ...]) -> tuple[str, tuple[str, 
     found = [base] if base == folder else [base, folder]
     top = above = base
     for _ in range(MAX_ANCESTORS):
-        if any(os.path.exists(os.path.join(above, mark)) for mark in _PROJECT_MARKS):
+        if any(os.path.exists(os.path.join(above, mark)) for mark in PROJECT_MARKS):
             top = above
             for candidate in (above, os.path.join(above, "src")):
                 if candidate not in found and os.path.isdir(candidate):
@@ -461,8 +470,15 @@ def leads_to_driver(parsed: ParsedFile, roots: tuple[str, ...]) -> bool:
 def new_run() -> None:
     """Forget what was found out about the file system. Texts and their indexes stay: they are checked by modification
     time and size."""
+    global _runs
+    _runs += 1
     for store in (_resolved, _roots, _entries, _checked, _neighbours, interesting, leading):
         store.clear()
+
+
+def runs() -> int:
+    """How often everything about the file system was forgotten: what others keep for a run is void when it has changed."""
+    return _runs
 
 
 def freshen() -> None:

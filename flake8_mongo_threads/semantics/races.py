@@ -261,7 +261,12 @@ def _reached(module: "Module", scope: Scope, edge: Edge) -> Iterator[Frame]:
         yield frame
         if frame.depth < MAX_DEPTH:
             for inner in frame.module.calls.inside(frame.scope):
-                if isinstance(inner.node, ast.Call) and inner.how == "call" and inner.target.module is not module and _may_write(inner.target):
+                if (
+                    isinstance(inner.node, ast.Call)
+                    and inner.how == "call"
+                    and inner.target.module is not module
+                    and _may_write(inner.target)
+                ):
                     deeper = enter(frame, invocation(frame.module, inner.node), inner.target)
                     if deeper is not None:
                         pending.append(deeper)
@@ -272,8 +277,17 @@ def _may_write(function: Function) -> bool:
     return function.scope.name in interesting(function.module.location, function.module.roots, _WRITES)
 
 
-def _performed(module: "Module", only: Scope | None, names: frozenset[str]) -> list[tuple[str, Driver, Invocation, Scope]]:
+Performed = list[tuple[str, Driver, Invocation, Scope]]
+
+
+def _performed(module: "Module", only: Scope | None, names: frozenset[str]) -> Performed:
     """The operations of some names: (name, collection, call, function)."""
+    what, where = (("performed in", names), only) if only is not None else (("performed", names), module.index.module_scope)
+    found: Performed = module.remember(what, where, lambda: _operations(module, only, names), [])
+    return found
+
+
+def _operations(module: "Module", only: Scope | None, names: frozenset[str]) -> Performed:
     found = [
         (o.name, o.owner, Invocation(o.call, o.call.func, o.call.args, o.call.keywords), o.scope.function)
         for o in (operations_in(module, only) if only is not None else module.facts(Operation))
