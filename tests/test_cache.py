@@ -82,12 +82,17 @@ def test_the_second_run_analyses_nothing_and_finds_the_same(project: Path, tmp_p
     assert sorted(analysed) == ["app.py", "settings.py", "store.py"], "those of the run without a cache"
 
 
+def package(folder: Path, text: str) -> None:
+    folder.mkdir()
+    (folder / "__init__.py").write_text(text)
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "the file itself": lambda root: (root / "app.py").write_text(APP.replace("for each in ids:", "if ids:")),
     "what it imports": lambda root: (root / "store.py").write_text(STORE.replace("make()", "None")),
     "what that imports": lambda root: (root / "settings.py").write_text(SETTINGS.replace("MongoClient()", "None")),
     "a module is gone": lambda root: (root / "settings.py").unlink(),
-    "a module that comes before": lambda root: ((root / "store").mkdir(), (root / "store" / "__init__.py").write_text("get_client = dict\n")),
+    "a module that comes before": lambda root: package(root / "store", "get_client = dict\n"),
     "no longer text": lambda root: (root / "settings.py").write_bytes(b"\xff\xfe\x00"),
     "the releases meant": lambda root: (root / "requirements.txt").write_text("pymongo==3.4\n"),
     "a lock file": lambda root: (root / "Pipfile.lock").write_text('{"default": {"pymongo": {"version": "==2.9"}}}'),

@@ -2,7 +2,8 @@
 """Measure what the plugin costs: ``python3 tools/bench.py PATH`` for a file or a folder of Python files.
 
 Printed are its processor time as a ratio to ``ast.parse`` of the same files (files with and without a driver apart), its import
-time in a process that has loaded flake8, and a whole flake8 run with and without it. Each time is the least of several tries: ratios
+time in a process that has loaded flake8, and a whole flake8 run without it, with it, and with it and a cache that knows every file
+(``mongo-threads-cache``). Each time is the least of several tries: ratios
 can be compared between machines.
 """
 
@@ -12,6 +13,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -129,10 +131,10 @@ def import_time(tries: int) -> float:
     return min(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(tries))
 
 
-def flake8_run(program: str, path: Path) -> float:
+def flake8_run(program: str, path: Path, *arguments: str) -> float:
     """The processor time of one whole flake8 run in one process, in seconds."""
     before = os.times()
-    command = [sys.executable, "-c", program, "--isolated", "-j1", "--exit-zero", str(path)]
+    command = [sys.executable, "-c", program, "--isolated", "-j1", "--exit-zero", *arguments, str(path)]
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     after = os.times()
     return after.children_user + after.children_system - before.children_user - before.children_system
@@ -162,9 +164,22 @@ def main() -> int:
     if not arguments.no_flake8:
         # Interleaved, so that a busy moment of the machine does not fall on one side only.
         tries = range(min(arguments.tries, 3))
-        pairs = [(flake8_run(WITH_PLUGIN, arguments.path), flake8_run(WITHOUT_PLUGIN, arguments.path)) for _ in tries]
-        with_plugin, without = (min(times) for times in zip(*pairs, strict=True))
-        print(f"flake8, one process      with the plugin {with_plugin:.2f} s, without {without:.2f} s, ratio {with_plugin / without:.3f}")
+        with tempfile.TemporaryDirectory() as folder:
+            cache = f"--mongo-threads-cache={folder}"
+            flake8_run(WITH_PLUGIN, arguments.path, cache)
+            runs = [
+                (
+                    flake8_run(WITHOUT_PLUGIN, arguments.path),
+                    flake8_run(WITH_PLUGIN, arguments.path),
+                    flake8_run(WITH_PLUGIN, arguments.path, cache),
+                )
+                for _ in tries
+            ]
+        without, cold, warm = (min(times) for times in zip(*runs, strict=True))
+        print(
+            f"flake8, one process      without the plugin {without:.2f} s, with it {cold:.2f} s, ratio {cold / without:.3f}, "
+            f"with a warm cache {warm:.2f} s, ratio {warm / without:.3f}"
+        )
     return 0
 
 
