@@ -128,6 +128,8 @@ class Inference:
         self.cuts = 0
         """How often a cycle or a cap has cut a search: what was found meanwhile may be partial and is not kept."""
         self._orders: dict[Scope, list[tuple[Module, Scope]]] = {}
+        self._external_bases: dict[Scope, list[str]] = {}
+        self._driver_bases: dict[Scope, tuple[str, str] | None] = {}
         self._tries: dict[object, int] = {}
         self._attributes: dict[tuple[Scope, str], Values] = {}
         self._factories = {(f.module, f.name): (f.family, f.flavour) for f in project.config.factories}
@@ -1000,6 +1002,10 @@ class Inference:
 
     def external_bases(self, cls: Class) -> list[str]:
         """Paths of the external classes among a class's bases, nearest first; calls such as ``with_metaclass`` give none."""
+        known_bases = self._external_bases.get(cls.scope)
+        if known_bases is not None:
+            return known_bases
+        before = self.cuts
         found: list[str] = []
         for home, scope in self.resolution_order(cls):
             for base in scope.node.bases:  # type: ignore[attr-defined]
@@ -1007,15 +1013,24 @@ class Inference:
                 for value in self.values(home, target):
                     if isinstance(value, External) and value.path not in found:
                         found.append(value.path)
+        if self.cuts == before:
+            self._external_bases[cls.scope] = found
         return found
 
     def driver_base(self, cls: Class) -> tuple[str, str] | None:
         """Family and flavour when a class of the program inherits from a driver class."""
+        if cls.scope in self._driver_bases:
+            return self._driver_bases[cls.scope]
+        before = self.cuts
+        found: tuple[str, str] | None = None
         for path in self.external_bases(cls):
             kind = kinds.class_kind(path) or wrappers.CLASSES.get(path)
             if kind is not None:
-                return None if self._awaited_instead(cls, *kind) else kind
-        return None
+                found = None if self._awaited_instead(cls, *kind) else kind
+                break
+        if self.cuts == before:
+            self._driver_bases[cls.scope] = found
+        return found
 
     def _is_description(self, cls: Class) -> bool:
         """Whether a subclass of a driver class makes blocking operations ``async def``."""

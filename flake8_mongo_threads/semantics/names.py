@@ -267,6 +267,7 @@ class _Scan:
         self.caught = {handler.name for handler, _ in module.index.handlers if handler.name}
         self._stdlib: frozenset[str] | None = None
         self._callables: set[ast.AST] | None = None
+        self._own_is_plain: dict[Scope, bool] = {}
 
     def run(self) -> list[NameUse]:
         if is_driver_source(self.module):
@@ -367,7 +368,7 @@ class _Scan:
             if not familiar and (name in _PLAIN or inference.work > MAX_WORK // 2):
                 continue
             for node in index.attribute_loads[name]:
-                if not self._idle(node):
+                if not self._idle(node) and not self._of_own_object(node):
                     self._attribute(node)
 
     def _idle(self, node: ast.Attribute) -> bool:
@@ -376,6 +377,26 @@ class _Scan:
         if isinstance(base, ast.Name):
             return base.id in self._standard_modules()
         return isinstance(base, (ast.Constant, ast.JoinedStr))
+
+    def _of_own_object(self, node: ast.Attribute) -> bool:
+        """Whether an attribute is read from the object that a method belongs to, of a class that has nothing of a driver."""
+        name = node.value
+        if not isinstance(name, ast.Name):
+            return False
+        scope = self.module.index.scope(name).function
+        if scope.cls is None or scope.kind != "function" or len(scope.bindings.get(name.id, ())) != 1:
+            return False
+        first = scope.positional[:1]
+        if not first or first[0].arg != name.id:
+            return False
+        plain = self._own_is_plain.get(scope)
+        if plain is None:
+            values = known(self.module.values(name))
+            plain = self._own_is_plain[scope] = bool(values) and all(
+                isinstance(v, (Instance, Class)) and self.module.inference.driver_base(v if isinstance(v, Class) else v.cls) is None
+                for v in values
+            )
+        return plain
 
     def _standard_modules(self) -> frozenset[str]:
         """Local names that only ever mean a module of the standard library."""
