@@ -9,7 +9,7 @@ The data (``_api_data.py``) is text, parsed by module and by class when first as
 
 import enum
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 PACKAGES = ("pymongo", "bson", "gridfs", "motor")
@@ -758,7 +758,15 @@ def suggest_member(class_id: str, name: str, target: Target) -> str:
         return snake_case(name)
     flat = {each.replace("_", ""): each for each in live}
     plain = name.lower().replace("_", "")
-    return flat.get(plain) or _nearest(snake_case(name), live, 0.75)
+    return flat.get(plain) or _lengthened(name, live) or _nearest(snake_case(name), live, 0.75)
+
+
+def _lengthened(name: str, live: Iterable[str]) -> str:
+    """The only member that begins with the whole word: ``commit_transaction`` for ``commit``; a method of a container is not meant so."""
+    if any(hasattr(plain, name) for plain in (dict, list, set, str, bytes)):
+        return ""
+    longer = [each for each in live if each.startswith(name + "_")]
+    return longer[0] if len(longer) == 1 else ""
 
 
 @functools.lru_cache(maxsize=512)

@@ -15,6 +15,7 @@ from flake8_mongo_threads.concurrency.names import CACHING_DECORATORS, OFFLOADIN
 from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, THREAD_POOLS
 from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.semantics import modules
+from flake8_mongo_threads.semantics.keeping import KEEPS, calls_of_kept
 from flake8_mongo_threads.semantics.scopes import Binding, Import, Scope, Store
 from flake8_mongo_threads.semantics.syntax import argument, dotted, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import (
@@ -109,6 +110,16 @@ EXECUTORS = PROCESS_POOLS | THREAD_POOLS
 
 _DOUBLES = ("unittest.mock.", "mock.", "pytest_mock.")
 """Where the objects come from that tests put in the place of others."""
+
+_FIELD_CLASSES = frozenset(
+    ("dataclasses.dataclass", "attr.s", "attr.attrs", "attr.dataclass", "attr.define", "attr.frozen", "attrs.define", "attrs.frozen", "attrs.mutable")
+)  # fmt: skip
+"""Decorators that write an ``__init__`` from the annotated fields of a class."""
+_NAMED_TUPLE = "collections.namedtuple()"
+"""The class that a call of ``namedtuple`` makes."""
+_NAMESPACES = frozenset(("types.SimpleNamespace()", "argparse.Namespace()"))
+_MADE_OF_ARGUMENTS = frozenset((*_NAMESPACES, _NAMED_TUPLE + "()"))
+"""Objects whose attributes are the arguments of the call that made them."""
 
 _PLAIN_BASES = frozenset(
     ("builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "typing_extensions.Protocol", "typing_extensions.Generic")
@@ -648,6 +659,7 @@ class Inference:
                     # what a test double stands in for is what the others hand over
                     parts.append(tuple(OPEN if isinstance(v, External) and v.path.startswith(_DOUBLES) else v for v in value))
             parts.extend(self._from_decorators(module, scope, arg))
+            parts.extend(self._from_decorated(module, scope, arg))
             return parts
         finally:
             self.hops -= 1
@@ -656,7 +668,7 @@ class Inference:
         """What the program's own decorators of a function put into a parameter of it."""
         from flake8_mongo_threads.semantics.spawns import relayed
 
-        if scope.cls is not None or not scope.decorators or arg not in scope.params:
+        if not scope.decorators or arg not in scope.params:
             return []
         parameters = scope.positional
         position = parameters.index(arg) if arg in parameters else None
@@ -668,6 +680,38 @@ class Inference:
                     if given:
                         found.append(given)
         return found
+
+    def _from_decorated(self, module: "Module", scope: Scope, arg: ast.arg) -> list[Values]:
+        """What the wrapper that a decorator puts in a function's place gets: the object whose method it is, what callers hand over."""
+        outer = scope.parent
+        if outer is None or outer.kind != "function" or scope.kind != "function" or arg not in scope.positional:
+            return []
+        if not any(isinstance(r, ast.Name) and r.id == scope.name for r in outer.returns):
+            return []
+        factory = outer.parent
+        maker = factory if factory is not None and factory.kind == "function" else None
+        position = scope.positional.index(arg)
+        found: list[Values] = []
+        for home, load in self._references(module, maker or outer)[: MAX_CALLERS * 2]:
+            index = home.index
+            decorator, placed = load, index.parents.get(load)
+            if maker is not None and isinstance(placed, ast.Call) and placed.func is load:
+                decorator, placed = placed, index.parents.get(placed)
+            if not isinstance(placed, (ast.FunctionDef, ast.AsyncFunctionDef)) or decorator not in placed.decorator_list:
+                continue
+            decorated = index.bodies.get(placed)
+            if decorated is None or position >= len(decorated.positional):
+                continue
+            if decorated.cls is not None and not position:
+                found.append(self.values_of_parameter(home, decorated, decorated.positional[0]))
+            else:
+                found.extend(self._from_callers(home, decorated, decorated.positional[position]))
+        return [v for v in found if v]
+
+    def values_of_parameter(self, module: "Module", scope: Scope, arg: ast.arg) -> Values:
+        """What a parameter of a function can be."""
+        binding = next((b for b in scope.bindings.get(arg.arg, ()) if b.how == "param"), None)
+        return self.parameter(module, binding) if binding is not None else UNKNOWN_ONLY
 
     def _references(self, module: "Module", scope: Scope) -> list[tuple["Module", ast.AST]]:
         """Expressions that name a function (or the class it initialises), in the modules loaded so far."""
@@ -684,6 +728,9 @@ class Inference:
                 found.extend((home, n) for n in home.index.attribute_loads.get(name, ()))
             if init and home is module:
                 found.extend((home, n) for n in home.index.attribute_loads.get(scope.name, ()))
+                # ``return cls(client)`` of another way to make one, ``self.__class__(…)`` of a copy
+                found.extend((home, n) for n in home.index.name_loads.get("cls", ()))
+                found.extend((home, n) for n in home.index.attribute_loads.get("__class__", ()))
         return found
 
     @staticmethod
@@ -701,14 +748,27 @@ class Inference:
                 return self._through(home, call, reference, scope, arg)
             return None
         if not isinstance(parent, ast.Call):
-            return None
+            return self._kept(home, reference, scope, arg) if isinstance(parent, KEEPS) else None
         bound = self._names(home, reference, scope)
         if bound is None:
             return None
         if parent.func is reference:
             expression = self.argument_for(parent, scope, arg, skip_first=bound)
             return self.values(home, expression) if expression is not None else None
-        return self._through(home, parent, reference, scope, arg)
+        given = self._through(home, parent, reference, scope, arg)
+        return given if given is not None else self._kept(home, reference, scope, arg)
+
+    def _kept(self, home: "Module", reference: ast.AST, scope: Scope, arg: ast.arg) -> Values | None:
+        """What calls hand over to a function that was put under another name or into a container: ``HANDLERS[name](db)``."""
+        calls = calls_of_kept(home.index, reference)
+        if not calls:
+            return None
+        bound = self._names(home, reference, scope)
+        if bound is None:
+            return None
+        given = [self.argument_for(call, scope, arg, skip_first=bound) for call in calls[:MAX_CALLERS]]
+        found = [self.values(home, expression) for expression in given if expression is not None]
+        return union(*found) if found else None
 
     def _names(self, home: "Module", reference: ast.AST, scope: Scope) -> bool | None:
         """Whether an expression means this function: None if not, else whether its first parameter is already bound."""
@@ -1114,7 +1174,7 @@ class Inference:
         parts.extend(set_here[: MAX_RETURNS + 4])
         if not set_here and declared:
             # nothing, or a bare annotation: what is put there from outside says more
-            outside = self._outside_stores(module, value, name)
+            outside = [*self._outside_stores(module, value, name), *self._from_construction(value, name)]
             if (outside and self.agreed(union(*outside)) is not None) or not parts:
                 parts = outside
         result = union(*parts) if parts else BOTTOM
@@ -1194,6 +1254,9 @@ class Inference:
                 and isinstance(returned.func, ast.Name)
                 and returned.func.id == "getattr"
                 and len(returned.args) >= 2
+                and isinstance(returned.args[1], ast.Name)
+                and [arg.arg for arg in definition.positional[1:]] == [returned.args[1].id]
+                and len(definition.bindings[returned.args[1].id]) == 1
             ):
                 return self.values(home, returned.args[0])
         return UNKNOWN_ONLY
@@ -1239,6 +1302,51 @@ class Inference:
         del module
         return [v for v in found if v]
 
+    def _from_construction(self, value: Instance, name: str) -> list[Values]:
+        """What calls of a class hand over for a field of it, where the class (a dataclass, a named tuple) writes no ``__init__``."""
+        order = self.resolution_order(value.cls)
+        if any("__init__" in cls.bindings for _, cls in order):
+            return []
+        fields = self._fields(value.cls)
+        if name not in fields:
+            return []
+        found: list[Values] = []
+        for home in list(self.project.order):
+            names = [value.cls.scope.name, *self.subclass_names(home, value.cls.scope)]
+            loads: list[ast.AST] = [n for each in names for n in home.index.name_loads.get(each, ())]
+            loads.extend(n for each in names for n in home.index.attribute_loads.get(each, ()))
+            for load in loads[: MAX_CALLERS * 2]:
+                call = home.index.parents.get(load)
+                if not isinstance(call, ast.Call) or call.func is not load:
+                    continue
+                given = keyword(call, name) or argument(call, fields.index(name))
+                if given is not None and any(
+                    isinstance(v, Class) and any(scope is value.cls.scope for _, scope in self.resolution_order(v))
+                    for v in self.values(home, load)
+                ):
+                    found.append(self.values(home, given))
+        return [v for v in found if v][:MAX_CALLERS]
+
+    def _fields(self, cls: Class) -> list[str]:
+        """The fields of a dataclass or named tuple, in the order of the arguments of its calls; none for other classes."""
+        order = self.resolution_order(cls)
+        for home, scope in order:
+            for base in scope.node.bases:  # type: ignore[attr-defined]
+                for made in self.values(home, base):
+                    if fields := self._tuple_fields(made):
+                        return fields
+        generated = "typing.NamedTuple" in self.external_bases(cls) or any(
+            isinstance(v, External) and v.path in _FIELD_CLASSES
+            for home, scope in order
+            for decorator in scope.node.decorator_list  # type: ignore[attr-defined]
+            for v in self.values(home, decorator.func if isinstance(decorator, ast.Call) else decorator)
+        )
+        found: list[str] = []
+        for _, scope in reversed(order) if generated else ():
+            declared = sorted((b.position, b.name) for bindings in scope.bindings.values() for b in bindings if b.how == "ann")
+            found.extend(name for _, name in declared if name not in found)
+        return found
+
     def class_attribute(self, value: Class, name: str, node: ast.AST | None, module: "Module") -> Values:
         """An attribute read on a class: its own or an inherited binding, or what ``cls.name = …`` stores."""
         parts: list[Values] = []
@@ -1278,7 +1386,7 @@ class Inference:
                 ):
                     parts.append(self._field(home, cls, binding))
                 else:
-                    parts.append(self.binding(home, binding))
+                    parts.append(self._read_descriptors(self.binding(home, binding), receiver))
                 continue
             scope = home.index.bodies.get(binding.node)
             if scope is None:
@@ -1299,6 +1407,20 @@ class Inference:
                 unbound = isinstance(receiver, Class) and "builtins.classmethod" not in decorators
                 parts.append((Function(home, scope, None if unbound else bound),))
         return union(*parts) if parts else UNKNOWN_ONLY
+
+    def _read_descriptors(self, values: Values, receiver: Value) -> Values:
+        """What reading class attributes gives: an object of the program with ``__get__`` gives what that returns."""
+        parts: list[Values] = []
+        for value in values:
+            getter = self.method_of(value, "__get__") if isinstance(value, Instance) else None
+            if getter is None:
+                parts.append((value,))
+                continue
+            given = self.returned(getter)
+            # ``if obj is None: return self`` is for reading on the class
+            on_object = tuple(v for v in given if not (isinstance(v, Instance) and v.key() == value.key()))
+            parts.append(on_object if on_object and isinstance(receiver, Instance) else given or UNKNOWN_ONLY)
+        return union(*parts)
 
     def _field(self, home: "Module", cls: Scope, binding: Binding) -> Values:
         call = binding.value
@@ -1334,6 +1456,10 @@ class Inference:
         handed = wrappers.ATTRIBUTES.get((value.path[:-2], name)) if value.path.endswith("()") else None
         if handed is not None:
             return (Driver(handed[0], handed[1], value.site),)
+        if value.path in _MADE_OF_ARGUMENTS:
+            given = self._argument_named(value, name)
+            if given is not None:
+                return union(given, self._from_store(path, name, module)) if value.path in _NAMESPACES else given
         if "()" in path or slot(path):
             stored = self._from_store(path, name, module)
             if stored:
@@ -1349,6 +1475,31 @@ class Inference:
                 return union(*found)
         del node
         return (External(path, value.site),)
+
+    def _argument_named(self, value: External, name: str) -> Values | None:
+        """What the call that made a namespace or a named tuple hands over for one of its attributes."""
+        call = value.site.node if value.site is not None else None
+        if value.site is None or not isinstance(call, ast.Call):
+            return None
+        home = value.site.module
+        given = keyword(call, name)
+        if given is None and value.path not in _NAMESPACES:
+            for cls in self.values(home, call.func):
+                fields = self._tuple_fields(cls)
+                if name in fields:
+                    given = argument(call, fields.index(name))
+        return self.values(home, given) if given is not None else None
+
+    def _tuple_fields(self, value: Value) -> list[str]:
+        """The fields of a class that ``namedtuple("Name", "first second")`` made."""
+        call = value.site.node if isinstance(value, External) and value.path == _NAMED_TUPLE and value.site is not None else None
+        if not isinstance(value, External) or value.site is None or not isinstance(call, ast.Call):
+            return []
+        written = argument(call, 1, "field_names")
+        if isinstance(written, (ast.List, ast.Tuple)):
+            return [e.value if isinstance(e, ast.Constant) and isinstance(e.value, str) else "" for e in written.elts]
+        text = self._constant(value.site.module, written) if written is not None else None
+        return text.replace(",", " ").split() if isinstance(text, str) else []
 
     def _from_store(self, path: str, name: str, module: "Module") -> Values:
         """What the program puts into an attribute of an application, a request or another external object."""
@@ -1526,6 +1677,8 @@ class Inference:
                 found.append((None, Element(module, where, call.args[1])))
             elif name == "setdefault" and len(call.args) > 1:
                 found.append((self._constant(module, call.args[0]), Element(module, where, call.args[1])))
+            elif name == "update" and not call.args:
+                found.extend((item.arg, Element(module, where, item.value)) for item in call.keywords if item.arg is not None)
             elif name in ("extend", "update") and call.args:
                 for value in self.values(module, call.args[0]):
                     if isinstance(value, Sequence):
@@ -1991,6 +2144,12 @@ class Inference:
             left = self.values(module, node.left, scope)  # type: ignore[attr-defined]
             if any(isinstance(v, (Class, External)) for v in left):
                 return (External("typing.Union", Site(module, node)),)
+            merged = [v for v in left if isinstance(v, Mapping)]
+            if merged and len(merged) == len(left):
+                right = self.values(module, node.right, scope)  # type: ignore[attr-defined]
+                if right and all(isinstance(v, Mapping) for v in right):
+                    items = tuple(item for v in (*left, *right) if isinstance(v, Mapping) for item in v.items)
+                    return (Mapping(items, Site(module, node)),)
         elif isinstance(operation, ast.Mult):
             for side in (node.left, node.right):  # type: ignore[attr-defined]
                 if isinstance(side, (ast.List, ast.Tuple)) and not all(isinstance(e, ast.Constant) for e in side.elts):
@@ -2362,6 +2521,18 @@ def _zip(self: Inference, module: "Module", call: ast.Call, path: str) -> Values
     return (Sequence((Element(module, None, None, (Sequence(elements, site, exact=True),)),), site, many=True),)
 
 
+def _map(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    """``map(f, …)``: one object for each element."""
+    del path
+    if len(call.args) < 2 or isinstance(call.args[0], ast.Starred):
+        return UNKNOWN_ONLY
+    made = ast.Call(func=call.args[0], args=[], keywords=[])
+    ast.copy_location(made, call)
+    results = union(*(self.invoke(v, None if isinstance(v, Function) else made, module) for v in self.values(module, call.args[0])))
+    site = Site(module, call)
+    return (Sequence((Element(module, None, None, results),), site, many=True),)
+
+
 def _repeat(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
     del self, path
     if not call.args or isinstance(call.args[0], ast.Starred):
@@ -2371,11 +2542,15 @@ def _repeat(self: Inference, module: "Module", call: ast.Call, path: str) -> Val
 
 def _dict_call(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
     del path
-    if call.args and not call.keywords:
+    items: tuple[tuple[object, Element], ...] = tuple((k.arg, Element(module, None, k.value)) for k in call.keywords if k.arg)
+    if call.args:
         source = self.values(module, call.args[0])
-        if any(isinstance(v, Mapping) for v in source):
-            return source
-    items = tuple((k.arg, Element(module, None, k.value)) for k in call.keywords if k.arg)
+        if not call.keywords:
+            if any(isinstance(v, Mapping) for v in source):
+                return source
+        else:
+            given = [v for v in source if isinstance(v, Mapping)]
+            items = (*(item for v in given for item in v.items), *items)
     return (Mapping(items, Site(module, call)),)
 
 
@@ -2475,6 +2650,7 @@ _EXTERNAL_CALLS: dict[str, Callable[[Inference, "Module", ast.Call, str], Values
     "builtins.getattr": _getattr,
     "builtins.enumerate": _enumerate,
     "builtins.zip": _zip,
+    "builtins.map": _map,
     "itertools.repeat": _repeat,
     "builtins.dict": _dict_call,
     "collections.defaultdict": _dict_call,

@@ -22,8 +22,9 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS
 from flake8_mongo_threads.semantics.guards import IMPORT_ERRORS, NAME_ERRORS, guarded, tested_class
 from flake8_mongo_threads.semantics.inference import MAX_WORK
 from flake8_mongo_threads.semantics.scopes import Import, Scope
+from flake8_mongo_threads.semantics.spawns import receiving
 from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, last_name, literal_text, text_of
-from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Instance, Method, Partial, Value, known
+from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Function, Instance, Method, Partial, Value, known
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -421,8 +422,27 @@ class _Scan:
             self._external(node, values[0].path)
         elif not self._through_removed(node.value):
             driver = self.module.inference.agreed(values)
-            if driver is not None and not self._program_class_has(values, node.attr):
+            if driver is None:
+                driver = self._behind_proxy(values, node.attr)
+                if driver is not None:
+                    self._member(node, driver)
+            elif not self._program_class_has(values, node.attr):
                 self._member(node, driver)
+
+    def _behind_proxy(self, values: tuple[Value, ...], name: str) -> Driver | None:
+        """The driver object that an object of the program hands an attribute on to, by ``__getattr__``; None when it may have its own."""
+        inference = self.module.inference
+        parts: list[Value] = []
+        for value in values:
+            if not isinstance(value, Instance) or _has_unknown_base(value.cls):
+                return None
+            for home, cls in inference.resolution_order(value.cls):
+                if {name, "__getattribute__"} & cls.bindings.keys() or name in home.index.attribute_stores:
+                    return None
+            if inference.external_bases(value.cls):
+                return None
+            parts.extend(inference.stands_for(value))
+        return inference.agreed(tuple(parts))
 
     def _through_removed(self, receiver: ast.expr) -> bool:
         """Whether a receiver is read from a property that is gone: it is a database or collection now, and reported by itself."""
@@ -495,11 +515,11 @@ class _Scan:
             return
         for each in self.module.project.order:
             for what, _ in each.index.imports:
-                if what.level == 0 and what.module.partition(".")[0] in api.PACKAGES and what.module not in ("pymongo", "bson"):
+                if what.level == 0 and what.module.partition(".")[0] in api.PACKAGES and not self._comes_along(what.module):
                     return
                 if what.level == 0 and what.module == "pymongo" and what.name:
                     resolved = api.resolve(f"pymongo.{what.name}")
-                    if resolved is None or resolved.kind == "module":
+                    if resolved is None or (resolved.kind == "module" and not self._comes_along(f"pymongo.{what.name}")):
                         return
                 if what.level or (what.module.partition(".")[0] not in api.PACKAGES and not _from_stdlib(what.statement)):
                     return  # another module may import it
@@ -509,6 +529,13 @@ class _Scan:
         span = self.module.source.name_span(node)
         advice = f"'import {full.partition('.')[0]}' does not load the submodule"
         self.found.append(NameUse(node, span, answer, problem, "submodule", full, self.target, suggestion=f"import {full}", advice=advice))
+
+    def _comes_along(self, path: str) -> bool:
+        """Whether importing a module of the drivers loads nothing that ``import pymongo`` does not load anyway."""
+        package = path.partition(".")[0]
+        if package != "pymongo":
+            return package == "bson"
+        return path == package or api.loaded_by_package(path, self.target).status is Status.OK
 
     def _class_member(self, node: ast.Attribute, class_id: str, family: str) -> None:
         name = node.attr
@@ -534,6 +561,7 @@ class _Scan:
             return
         parent = self.module.index.parents.get(node)
         called = (isinstance(parent, ast.Call) and parent.func is node) or node in self._handed() or self._called_by_name(parent)
+        called = called or (isinstance(parent, (ast.Call, ast.keyword)) and self._called_by_callee(node, parent))
         advice = ""
         if not called:
             advice = f"it is silently a {_CHILD[driver.family]}"
@@ -571,7 +599,15 @@ class _Scan:
                 return False
             owner = owner.parent
         home = self.module.index.scope(driver.site.node).function
-        return home.kind in ("module", "class") or home is self.module.index.scope(node).function
+        if home.kind in ("module", "class") or home is self.module.index.scope(node).function:
+            return True
+        # ``self.fs = GridFS(db)``, read as ``self.fs`` somewhere else
+        stored = self.module.index.parents.get(driver.site.node)
+        receiver = node.value if isinstance(node, ast.Attribute) else None
+        return isinstance(stored, ast.Assign) and any(
+            isinstance(target, ast.Attribute) and isinstance(receiver, ast.Attribute) and target.attr == receiver.attr
+            for target in stored.targets
+        )
 
     def _called_by_name(self, statement: ast.AST | None) -> bool:
         """``insert = coll.insert`` where every use of the name calls it."""
@@ -585,6 +621,22 @@ class _Scan:
         loads = [load for load in index.name_loads.get(target.id, ()) if index.scope(load) is scope]
         calls = [index.parents.get(load) for load in loads]
         return bool(loads) and all(isinstance(call, ast.Call) and call.func is load for call, load in zip(calls, loads, strict=True))
+
+    def _called_by_callee(self, node: ast.AST, parent: ast.AST) -> bool:
+        """``retry(coll.insert, doc)``, where ``retry`` does nothing with its parameter but call it."""
+        index = self.module.index
+        call = index.parents.get(parent) if isinstance(parent, ast.keyword) else parent
+        callees = known(self.module.values(call.func)) if isinstance(call, ast.Call) else ()
+        if not isinstance(call, ast.Call) or len(callees) != 1 or not isinstance(callees[0], Function):
+            return False
+        function = callees[0]
+        parameter = receiving(function, call, node)
+        if not parameter:
+            return False
+        inside = function.module.index
+        loads = [load for load in inside.name_loads.get(parameter, ()) if inside.scope(load).binder(parameter) is function.scope]
+        uses = [(load, inside.parents.get(load)) for load in loads]
+        return bool(uses) and all(isinstance(user, ast.Call) and user.func is load for load, user in uses)
 
     def _handed(self) -> set[ast.AST]:
         """Attributes that are handed over to be called: to a thread, an executor, ``partial``."""
@@ -701,6 +753,9 @@ class _Scan:
             handed = module.inference.method(module, work.target) if work.path in _HANDS_ON and work.call.keywords else None
             if handed is not None:
                 self._arguments(work.call, handed, work.launcher.keyword)
+        for call in module.index.calls:
+            if call.keywords and any(isinstance(arg, ast.Attribute) and _ever(arg.attr) for arg in call.args):
+                self._handed_on(call)
         seen: set[ast.AST] = set()
         for call, _, value in module.calls.constructions:
             if call in seen or not call.keywords:
@@ -710,6 +765,35 @@ class _Scan:
                 continue
             if isinstance(value, External):
                 self._constructed(call, value.path)
+
+    def _handed_on(self, call: ast.Call) -> None:
+        """``retry(coll.find_one, {}, fields=names)``: keywords for which a function of the program has no parameter of its own."""
+        callees = known(self.module.values(call.func))
+        function = callees[0] if len(callees) == 1 else None
+        if not isinstance(function, Function) or isinstance(function.scope.node, ast.Lambda):
+            return
+        rest: ast.arg | None = function.scope.node.args.kwarg  # type: ignore[attr-defined]
+        if rest is None:
+            return
+        own = {arg.arg for arg in function.scope.params}
+        index = function.module.index
+        for handed in call.args:
+            parameter = receiving(function, call, handed) if isinstance(handed, ast.Attribute) else ""
+            loads = [load for load in index.name_loads.get(parameter, ()) if index.scope(load).binder(parameter) is function.scope]
+            users = [index.parents.get(load) for load in loads]
+            passed = [
+                isinstance(user, ast.Call)
+                and user.func is load
+                and any(k.arg is None and isinstance(k.value, ast.Name) and k.value.id == rest.arg for k in user.keywords)
+                for load, user in zip(loads, users, strict=True)
+            ]
+            method = self.module.inference.method(self.module, handed) if passed and all(passed) else None
+            class_id = class_of_object(method.owner) if method is not None else ""
+            if method is None or not class_id:
+                continue
+            for item in call.keywords:
+                if item.arg is not None and item.arg not in own:
+                    self._keyword(item, class_id, method.owner.family, method.name)
 
     def _arguments(self, call: ast.Call, method: Method, own: str = "") -> None:
         """The keyword arguments of a method, given by its call or by a launcher (whose ``own`` keyword is not one of them)."""

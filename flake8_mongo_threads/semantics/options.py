@@ -20,7 +20,7 @@ from flake8_mongo_threads.semantics.guards import expects_failure, expects_warni
 from flake8_mongo_threads.semantics.names import NEW, NONEXISTENT, REMOVED, is_driver_source, problem_of
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.syntax import argument, last_name, literal_text, text_of
-from flake8_mongo_threads.semantics.values import Class, Const, External, Mapping, Partial, Value, known
+from flake8_mongo_threads.semantics.values import Class, Const, External, Function, Instance, Mapping, Partial, Value, known
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -331,19 +331,30 @@ def _is_spread(module: "Module", value: ast.AST) -> bool:
 
 
 def _still_the_literal(module: "Module", expression: ast.expr, literal_node: ast.AST) -> bool:
-    """Whether nothing takes entries out of the dictionary again: it is inline, or a name on which no such method is called."""
+    """Whether nothing takes entries out of the dictionary again: it is inline, or kept where no such method is called on it."""
     if expression is literal_node:
         return True
-    if isinstance(expression, ast.Call):
-        return isinstance(module.index.parents.get(literal_node), ast.Return)
-    if not isinstance(expression, ast.Name):
-        return isinstance(expression, ast.Attribute)
-    for load in module.index.name_loads.get(expression.id, ()):
-        parent = module.index.parents.get(load)
-        if isinstance(parent, ast.Attribute) and parent.attr in ("pop", "popitem", "clear", "copy"):
+    index = module.index
+    parent = index.parents.get(literal_node)
+    kept: list[ast.expr] = [expression]
+    if isinstance(parent, ast.Assign) and len(parent.targets) == 1:
+        kept.append(parent.targets[0])
+    elif isinstance(expression, ast.Call) and not isinstance(parent, ast.Return):
+        return False
+    for place in kept:
+        loads: list[ast.AST] = []
+        if isinstance(place, ast.Name):
+            loads.extend(index.name_loads.get(place.id, ()))
+        elif isinstance(place, ast.Attribute):
+            loads.extend(index.attribute_loads.get(place.attr, ()))
+        elif not isinstance(place, ast.Call):
             return False
-        if isinstance(parent, ast.Subscript) and isinstance(parent.ctx, ast.Del):
-            return False
+        for load in loads:
+            user = index.parents.get(load)
+            if isinstance(user, ast.Attribute) and user.attr in ("pop", "popitem", "clear", "copy"):
+                return False
+            if isinstance(user, ast.Subscript) and isinstance(user.ctx, ast.Del):
+                return False
     return True
 
 
@@ -394,7 +405,7 @@ def literal(module: "Module", expression: ast.expr) -> tuple[str | None, list[as
             pieces.append(text)
             parts.append(part)
         else:
-            meant = _bound_text(module, node) if hops < 3 and isinstance(node, ast.Name) else None
+            meant = _meant(module, node) if hops < 3 else None
             if meant is not None:
                 pending.append((meant, hops + 1))
                 continue
@@ -429,7 +440,37 @@ def _bound_text(module: "Module", name: ast.Name) -> ast.expr | None:
     if len(bindings) != 1 or bindings[0].how not in ("assign", "ann") or bindings[0].path:
         return None
     value = bindings[0].value
-    return value if isinstance(value, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.Call)) else None
+    return value if isinstance(value, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.Call, ast.Attribute)) else None
+
+
+def _meant(module: "Module", node: ast.expr) -> ast.expr | None:
+    """The expression of this file that an expression stands for: a name, an attribute or a call that has one meaning alone."""
+    if isinstance(node, ast.Name):
+        return _bound_text(module, node)
+    if isinstance(node, ast.Call):
+        callees = known(module.values(node.func))
+        function = callees[0] if len(callees) == 1 else None
+        if not isinstance(function, Function) or function.module is not module or function.scope.is_async or function.scope.yields:
+            return None
+        returns = function.scope.returns
+        return returns[0] if len(returns) == 1 else None
+    if not isinstance(node, ast.Attribute):
+        return None
+    owners = known(module.values(node.value))
+    owner = owners[0] if len(owners) == 1 else None
+    if not isinstance(owner, (Class, Instance)):
+        return None
+    written: list[ast.AST | None] = []
+    for home, scope in module.inference.resolution_order(owner if isinstance(owner, Class) else owner.cls):
+        if node.attr in scope.bindings:
+            written.extend(
+                b.value if home is module and b.how in ("assign", "ann") and not b.path else None for b in scope.bindings[node.attr]
+            )
+    for store in module.index.attribute_stores.get(node.attr, ()):
+        written.append(store.value if store.how in ("assign", "ann") and not store.path else None)
+    if len(written) != 1:
+        return None
+    return written[0] if isinstance(written[0], ast.expr) else None
 
 
 def _of_uri(module: "Module", query: str, parts: list[ast.expr]) -> list[Option]:

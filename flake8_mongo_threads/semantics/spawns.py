@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.concurrency.names import ALIASES
 from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, Launcher
+from flake8_mongo_threads.semantics.keeping import KEEPS, calls_of_kept
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, LOOPS, TRIES, argument, constant, keyword, last_name
 from flake8_mongo_threads.semantics.values import (
@@ -349,6 +350,10 @@ def _arguments(call: ast.Call, launcher: Launcher) -> list[ast.expr]:
 # ---------------------------------------------------------------------- the other direction: what a callback's parameter gets
 
 
+_KEYED = frozenset(("builtins.sorted", "builtins.min", "builtins.max"))
+"""Built-in functions that call their ``key`` with each element of the first argument."""
+
+
 def delivered(inference: "Inference", home: "Module", call: ast.Call, reference: ast.AST, position: int | None, name: str) -> Values | None:
     """What a call that receives a function as an argument will put into the parameter at ``position`` (called ``name``).
 
@@ -364,7 +369,7 @@ def delivered(inference: "Inference", home: "Module", call: ast.Call, reference:
                 )
             continue
         if isinstance(value, Function):
-            given = relayed(inference, value, _receiving(value, call, reference), position, name)
+            given = relayed(inference, value, receiving(value, call, reference), position, name)
             if given:
                 return given
             continue
@@ -380,9 +385,11 @@ def delivered(inference: "Inference", home: "Module", call: ast.Call, reference:
                     return delivered(inference, home, outer, call, position - len(call.args) + 1, name)
                 return given
             continue
-        if value.path == "builtins.map" and position is not None and call.args and call.args[0] is reference:
+        if value.path in ("builtins.map", "builtins.filter") and position is not None and call.args and call.args[0] is reference:
             source = argument(call, position + 1)
             return inference.iterate(home, source, home.values(source)) if source is not None else None
+        if value.path in _KEYED and position == 0 and call.args and keyword(call, "key") is reference:
+            return inference.iterate(home, call.args[0], home.values(call.args[0]))
         launcher = LAUNCHERS.get(value.path)
         if launcher is None or argument(call, launcher.index, launcher.keyword) is not reference:
             continue
@@ -390,7 +397,7 @@ def delivered(inference: "Inference", home: "Module", call: ast.Call, reference:
     return None
 
 
-def _receiving(function: Function, call: ast.Call, reference: ast.AST) -> str:
+def receiving(function: Function, call: ast.Call, reference: ast.AST) -> str:
     """The parameter of a function of the program that a call fills with an expression."""
     scope = function.scope
     positional = scope.positional[1:] if scope.cls is not None and function.receiver is not None else scope.positional
@@ -407,19 +414,23 @@ def relayed(inference: "Inference", function: Function, parameter: str, position
         return None
     try:
         parts: list[Values] = []
-        for load in home.index.name_loads.get(parameter, ())[:MAX_RELAYS]:
-            where: Scope | None = home.index.scope(load)
-            while where is not None and where is not scope and parameter not in where.bindings:
-                where = where.parent
+        loads = [load for load in home.index.name_loads.get(parameter, ()) if home.index.scope(load).binder(parameter) is scope]
+        for load in loads[:MAX_RELAYS]:
             parent = home.index.parents.get(load)
             call = home.index.parents.get(parent) if isinstance(parent, ast.keyword) else parent
-            if where is not scope or not isinstance(call, ast.Call):
+            if isinstance(call, ast.Call):
+                direct = call.func is load
+                given = _by_position(home, call, position, name, 0) if direct else delivered(inference, home, call, load, position, name)
+                if given:
+                    parts.append(given)
+                if direct or given:
+                    continue
+            elif not isinstance(parent, KEEPS):
                 continue
-            given = (
-                _by_position(home, call, position, name, 0) if call.func is load else delivered(inference, home, call, load, position, name)
-            )
-            if given:
-                parts.append(given)
+            for later in calls_of_kept(home.index, load)[:MAX_RELAYS]:
+                given = _by_position(home, later, position, name, 0)
+                if given:
+                    parts.append(given)
         return union(*parts) if parts else None
     finally:
         inference.shallower()
