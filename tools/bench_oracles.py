@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Compare what we and the general checkers see of the drivers' misuses: ``tools/bench_oracles.py --with BIN --without BIN [--write]``.
 
-The programs are the ``seventy_*`` fixtures: 70 misuses of names, arguments and options, each marked ``# expect: CODE``, once annotated
-for a type checker, once as a plain script, and once as an unannotated application. For every tool the figure is the number of marked
-lines on which it reports anything at all. ``BIN`` is the ``bin`` folder of an environment that holds the tools, ``--with`` with
-pymongo and motor installed beside them, ``--without`` with neither. A tool that is not there is shown as not measured.
+The programs are the ``seventy_*`` fixtures: 70 misuses of names, arguments and options, each marked ``# T01  # expect: CODE``, once
+annotated for a type checker, once as a plain script, and once as an unannotated application. For every other tool the figure is the
+number of marked lines on which it reports anything at all; ours counts only with the expected code. ``BIN`` is the ``bin`` folder of
+an environment that holds the tools, ``--with`` with pymongo and motor installed beside them, ``--without`` with neither. A tool that
+is not there is shown as not measured.
 """
 
 import argparse
@@ -26,10 +27,17 @@ import harness  # noqa: E402
 
 PAGE = ROOT / "docs" / "comparison-type-checkers.md"
 FORMS = {
-    "annotated": ("MDB001/seventy_annotated.py",),
-    "plain script": ("MDB001/seventy_script.py",),
-    "unannotated application": ("MDB001/seventy_application.py", "MDB502/seventy_application_async.py"),
+    "annotated": ("MDB001/seventy_annotated.py", "MDB001/seventy_annotated_encryption.py"),
+    "plain script": ("MDB001/seventy_script.py", "MDB001/seventy_script_encryption.py"),
+    "unannotated application": (
+        "MDB001/seventy_application.py",
+        "MDB001/seventy_application_imports.py",
+        "MDB004/seventy_application_options.py",
+        "MDB001/seventy_application_encryption.py",
+        "MDB502/seventy_application_async.py",
+    ),
 }
+_MISUSE = re.compile(r"# (T\d\d)  # expect: ")
 _PLACE = re.compile(r":(\d+):\d+")
 
 
@@ -71,23 +79,25 @@ TOOLS = (
 )
 
 
-def marked(form: str) -> list[tuple[Path, set[int]]]:
-    """The fixtures of a form, each with the lines that hold a misuse."""
+def marked(form: str) -> list[tuple[Path, dict[int, str]]]:
+    """The fixtures of a form, each with the lines that hold a misuse and which of the seventy it is."""
     found = []
     for name in FORMS[form]:
         path = ROOT / "fixtures" / name
-        found.append((path, {line for line, _ in harness.expectations(path.read_text(encoding="utf-8")).expect}))
+        lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        found.append((path, {number: match[1] for number, line in lines if (match := _MISUSE.search(line))}))
     return found
 
 
 def ours(form: str) -> tuple[int, int]:
-    """How many misuses of a form there are, and on how many of their lines we report; no driver is needed."""
+    """How many misuses of a form there are, and how many we report with the code that is expected; no driver is needed."""
     total = caught = 0
     for path, lines in marked(form):
         text = path.read_text(encoding="utf-8")
-        reported = {finding.span.line for finding in harness.run_engine(path.relative_to(ROOT), text, harness.config_of(text))}
+        reported = harness.places(harness.run_engine(path.relative_to(ROOT), text, harness.config_of(text)))
+        found = {line for line, _ in harness.expectations(text).expect & reported}
         total += len(lines)
-        caught += len(lines & reported)
+        caught += len(lines.keys() & found)
     return total, caught
 
 
@@ -116,7 +126,7 @@ def theirs(tool: Tool, folder: Path, form: str) -> int | None:
             reported = tool.lines(done.stdout, path.name)
             if not reported and done.returncode not in (0, 1) and not done.stdout.strip():
                 return None
-            caught += len(lines & reported)
+            caught += len(lines.keys() & reported)
     return caught
 
 
@@ -154,16 +164,20 @@ def table(installed: Path | None, bare: Path | None) -> str:
 _TEXT = """# What type checkers see of these misuses
 
 How many of 70 misuses of pymongo, bson, gridfs and motor (names that never existed, were removed or live elsewhere, wrong keyword
-arguments and client options, missing `await`) each tool reports. The programs are `fixtures/MDB001/seventy_*.py` and
-`fixtures/MDB502/seventy_application_async.py`; the figure counts the marked lines with any error of the tool on them, each tool in its
-default configuration (pyrefly with its `default` preset, pylint with errors only).
+arguments and client options, missing `await`) each tool reports. Every misuse stands once in each of three forms: in code annotated
+for a type checker, in a plain script, and in an application without annotations, where clients and collections arrive through
+attributes, factories, base classes, closures, decorators and containers. The programs are the files `seventy_*.py` of `fixtures/`,
+where the lines of the misuses are marked `# T01` to `# T70`. A line counts when the tool reports any error on it (for the first row,
+only with the code that is expected), each tool in its default configuration (pyrefly with its `default` preset, pylint with errors
+only).
 
 {table}
 
 Two lines in the drivers blind every type checker: `Collection.__getattr__` and `Database.__getattr__` accept any name and give a
 collection, and `Collection.__call__` is declared to raise, so that `coll.insert({{}})` is correct as far as types go. Client options
-and most keyword arguments pass through `**kwargs: Any`. Without annotations, or without the driver installed, even what the types
-hold is not seen.
+and most keyword arguments pass through `**kwargs: Any`. In an application without annotations, part of what the types hold is lost as
+well; mypy does not look into functions without annotations at all unless it is told to. Without the drivers installed, nearly all
+that is counted are imports, which these tools cannot resolve then, whether they are right or wrong.
 
 To reproduce, with two environments that hold the tools, one of them with pymongo and motor:
 

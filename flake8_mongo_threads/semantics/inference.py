@@ -729,8 +729,9 @@ class Inference:
             if init and home is module:
                 found.extend((home, n) for n in home.index.attribute_loads.get(scope.name, ()))
                 # ``return cls(client)`` of another way to make one, ``self.__class__(…)`` of a copy
-                found.extend((home, n) for n in home.index.name_loads.get("cls", ()))
-                found.extend((home, n) for n in home.index.attribute_loads.get("__class__", ()))
+                own: list[ast.AST] = [*home.index.name_loads.get("cls", ()), *home.index.attribute_loads.get("__class__", ())]
+                calls = ((n, home.index.parents.get(n)) for n in own)
+                found.extend((home, n) for n, call in calls if isinstance(call, ast.Call) and call.func is n)
         return found
 
     @staticmethod

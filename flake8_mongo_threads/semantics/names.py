@@ -434,12 +434,13 @@ class _Scan:
         inference = self.module.inference
         parts: list[Value] = []
         for value in values:
-            if not isinstance(value, Instance) or _has_unknown_base(value.cls):
+            order = inference.resolution_order(value.cls) if isinstance(value, Instance) else []
+            if not isinstance(value, Instance) or not any("__getattr__" in cls.bindings for _, cls in order):
                 return None
-            for home, cls in inference.resolution_order(value.cls):
+            for home, cls in order:
                 if {name, "__getattribute__"} & cls.bindings.keys() or name in home.index.attribute_stores:
                     return None
-            if inference.external_bases(value.cls):
+            if _has_unknown_base(value.cls) or inference.external_bases(value.cls):
                 return None
             parts.extend(inference.stands_for(value))
         return inference.agreed(tuple(parts))
