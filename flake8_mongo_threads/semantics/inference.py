@@ -115,6 +115,7 @@ _FIELD_CLASSES = frozenset(
     ("dataclasses.dataclass", "attr.s", "attr.attrs", "attr.dataclass", "attr.define", "attr.frozen", "attrs.define", "attrs.frozen", "attrs.mutable")
 )  # fmt: skip
 """Decorators that write an ``__init__`` from the annotated fields of a class."""
+_SET = frozenset(("set",))
 _NAMED_TUPLE = "collections.namedtuple()"
 """The class that a call of ``namedtuple`` makes."""
 _NAMESPACES = frozenset(("types.SimpleNamespace()", "argparse.Namespace()"))
@@ -1594,7 +1595,8 @@ class Inference:
             elif isinstance(value, (Class, External)):
                 parts.append(self._external_item(module, node, value, index))
             elif isinstance(value, Instance):
-                parts.append(self.invoke_named(value, "__getitem__", module))
+                named = "__getitem__" if self._has(value.cls, "__getitem__") else "__missing__"
+                parts.append(self.invoke_named(value, named, module))
             else:
                 parts.append(UNKNOWN_ONLY)
         return union(*parts) if parts else BOTTOM
@@ -1862,12 +1864,29 @@ class Inference:
             elif isinstance(value, Awaitable) and name == "result":
                 handled = True
                 parts.append(value.values)
+            elif name == "get" and isinstance(value, External) and value.path == "contextvars.ContextVar()":
+                handled = True
+                parts.append(self._set_in_context(value))
             elif name in ("__enter__", "__aenter__") and isinstance(value, (Driver, Manager)):
                 handled = True
                 parts.append(self.enter((value,), name == "__aenter__"))
         if not handled:
             return None
         return union(*parts) if parts else UNKNOWN_ONLY
+
+    def _set_in_context(self, variable: External) -> Values:
+        """What the program puts into a context variable: its default, and what ``set`` is called with."""
+        made = variable.site.node if variable.site is not None else None
+        if variable.site is None or not isinstance(made, ast.Call):
+            return UNKNOWN_ONLY
+        default = keyword(made, "default")
+        found = [self.values(variable.site.module, default)] if default is not None else []
+        for home in list(self.project.order):
+            for call in home.index.calls_to(_SET):
+                if len(call.args) == 1 and isinstance(call.func, ast.Attribute):
+                    if any(v.key() == variable.key() for v in self.values(home, call.func.value)):
+                        found.append(self.values(home, call.args[0]))
+        return union(*(v for v in found if v)) or UNKNOWN_ONLY
 
     def invoke(self, value: Value, call: ast.Call | None, module: "Module") -> Values:
         """What calling a value gives; ``call`` is the expression, None for a call that a framework makes."""
