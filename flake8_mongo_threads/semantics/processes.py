@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.carrying import helpers, made_by_work
+from flake8_mongo_threads.semantics.closers import opened_by
 from flake8_mongo_threads.semantics.contexts import Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
@@ -372,7 +373,7 @@ def inherited(module: "Module", operation: Operation, context: Context) -> Drive
         return None
     site = client.site
     home = site.module.index.scope(site.node).function
-    at_import = home.kind in ("module", "class")
+    at_import = home.kind in ("module", "class") or _made_by_global(module, operation, site)
     root = context.root
     in_constructor = (
         home.cls is not None
@@ -401,12 +402,37 @@ def _same_class(module: "Module", scope: Scope, home: Scope) -> bool:
     return any(cls is home.cls for _, cls in module.inference.resolution_order(Class(module, scope.cls)))
 
 
-def _rebound_in_child(module: "Module", operation: Operation) -> bool:
-    """Whether the global that holds the client is assigned by a function as well: an initializer or a lazy getter.
+def _made_by_global(module: "Module", operation: Operation, site: Site) -> bool:
+    """Whether a module makes the client while it is imported, by a function or class that its top level calls: ``storage = Storage()``."""
+    for home, node in _places(module, operation):
+        base = base_of(node, CHAINS)
+        scope = home.index.scope(base).binder(base.id) if isinstance(base, ast.Name) else None
+        if scope is not None and scope.kind == "function" and isinstance(base, ast.Name):
+            local = scope.bindings[base.id]  # ``comments = storage.comments``
+            if len(local) == 1 and local[0].how == "assign" and isinstance(local[0].value, ast.AST):
+                base = base_of(local[0].value, CHAINS)
+                scope = home.index.scope(base).binder(base.id) if isinstance(base, ast.Name) else None
+        if scope is None or scope.kind != "module" or not isinstance(base, ast.Name):
+            continue
+        bindings = scope.bindings[base.id]
+        statement = bindings[0].value
+        if isinstance(statement, ast.ImportFrom) and isinstance(bindings[0].node, ast.alias):
+            target = home.project.find(home, statement.module or "", statement.level)
+            if target is None:
+                continue
+            home, bindings = target, target.index.module_scope.bindings.get(bindings[0].node.name, [])
+        if len(bindings) != 1 or bindings[0].how != "assign" or bindings[0].scope.kind != "module":
+            continue
+        made = bindings[0].value
+        for callee in home.values(made.func) if isinstance(made, ast.Call) else ():
+            maker = home.inference.method_of(Instance(callee), "__init__") if isinstance(callee, Class) else callee
+            if isinstance(maker, Function) and id(site.node) in opened_by(maker):
+                return True
+    return False
 
-    The global is looked for behind local names and helpers too: every expression on the way from the client to the
-    object that is used starts at a name.
-    """
+
+def _places(module: "Module", operation: Operation) -> "list[tuple[Module, ast.AST]]":
+    """The object that is used and every expression on the way to it from the client, each of which starts at a name."""
     places: list[tuple[Module, ast.AST]] = [(module, operation.node)]
     owner: Driver | None = operation.owner
     for _ in range(6):
@@ -415,7 +441,15 @@ def _rebound_in_child(module: "Module", operation: Operation) -> bool:
         if owner.site is not None:
             places.append((owner.site.module, owner.site.node))
         owner = owner.parent
-    return any(_assigned_by_function(home, node) for home, node in places)
+    return places
+
+
+def _rebound_in_child(module: "Module", operation: Operation) -> bool:
+    """Whether the global that holds the client is assigned by a function as well: an initializer or a lazy getter.
+
+    The global is looked for behind local names and helpers too.
+    """
+    return any(_assigned_by_function(home, node) for home, node in _places(module, operation))
 
 
 def _assigned_by_function(module: "Module", node: ast.AST) -> bool:
