@@ -13,7 +13,7 @@ from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import objects_of_workers
 from flake8_mongo_threads.semantics.spawns import Work
 from flake8_mongo_threads.semantics.syntax import CHAINS, FUNCTIONS, argument, base_of, constant, ends, keyword, last_name
-from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Partial, Sequence, Site, Value
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Partial, Sequence, Site, Value, known
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -223,6 +223,11 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
             client = inherited(module, operation, context)
             if client is not None and (context.work is None or (id(context.work.call), client.key()) not in sent):
                 add(operation.node, scope, client, operation.name, context.text, _steps(module, client, context, operation))
+        if context.handler is not None:
+            for edge in module.calls.edges.get(scope, ()):
+                hit = _uses(edge.target, 0, frozenset()) if edge.target.module is not module and edge.how == "call" else None
+                if hit is not None and _all_at_import(hit[0], hit[1]):
+                    add(edge.node, scope, hit[2], hit[1].name, context.text, _steps_through(module, context, edge.node, hit))
     for region, text, start in _fork_regions(module):
         for operation in _operations_below(module, region):
             client = _before(module, operation, start)
@@ -308,6 +313,27 @@ def _imported_here(operation: Operation) -> bool:
 def _steps(module: "Module", client: Driver, context: Context, operation: Operation) -> tuple[Step, ...]:
     origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
     return (*origin, *context.steps, module.step(operation.node, "it is used in the child"))
+
+
+def _steps_through(module: "Module", context: Context, node: ast.AST, hit: "tuple[Module, Operation, Driver]") -> tuple[Step, ...]:
+    home, operation, client = hit
+    origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
+    return (*origin, *context.steps, module.step(node, "the child calls this"), home.step(operation.node, "it is used in the child"))
+
+
+def _all_at_import(module: "Module", operation: Operation) -> bool:
+    """Whether every client that an operation can be meant for is opened at import: a parameter may be given others, too."""
+    receiver = (
+        operation.call.func.value if operation.call is not None and isinstance(operation.call.func, ast.Attribute) else operation.node
+    )
+    drivers = [v for v in known(module.values(receiver)) if isinstance(v, Driver)]
+    clients = [driver.root("client") for driver in drivers]
+    return bool(clients) and all(
+        client is not None
+        and client.site is not None
+        and client.site.module.index.scope(client.site.node).function.kind in ("module", "class")
+        for client in clients
+    )
 
 
 def _forks(module: "Module", context: Context, spawn: bool) -> bool:
