@@ -116,7 +116,8 @@ def _load(module: "Module", needs: Needs, limit: int, *, tests: bool) -> bool:
     names = tuple(needs.names)
     stores = (*needs.stores, *needs.filled)
     wanted = re.compile(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b") if names else None
-    assigned = re.compile(r"\.(" + "|".join(map(re.escape, stores)) + r")\s*(?::[^=\n]+)?=[^=]") if stores else None
+    either = "|".join(map(re.escape, stores))
+    assigned = re.compile(rf"\.({either})\s*(?::[^=\n]+)?=[^=]|^[ \t]+(?:async )?def ({either})\(self", re.MULTILINE) if stores else None
     project = module.project
     candidates: list[tuple[int, int, str]] = []
     useful = 0
@@ -128,7 +129,7 @@ def _load(module: "Module", needs: Needs, limit: int, *, tests: bool) -> bool:
         if parsed is None:
             continue
         text = parsed.text
-        found = set(assigned.findall(text)) if assigned is not None and any(parsed.has("." + name) for name in stores) else set()
+        found = set(map("".join, assigned.findall(text))) if assigned is not None and any(parsed.has(name) for name in stores) else set()
         if not found.isdisjoint(needs.stores):
             candidates.append((0, -len(found), path))
         elif wanted is not None and any(parsed.has(name) for name in names) and wanted.search(text) is not None:

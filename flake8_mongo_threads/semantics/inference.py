@@ -1370,6 +1370,8 @@ class Inference:
             if not found and slot(path):
                 for home in self.siblings(module, (f".{name} =", f".{name}: ", f".{name}=")):
                     found.extend(self._matching_stores(home, name, wanted))
+            if not found and wanted == "app." + name:
+                found.extend(self._application_members(name, module))
             if not found and slot(path):
                 for home in list(self.project.order):
                     found.extend(self._stores_on_open(home, name, wanted))
@@ -1378,6 +1380,16 @@ class Inference:
         finally:
             self.hops -= 1
             self.active.discard(key)
+
+    def _application_members(self, name: str, module: "Module") -> list[Values]:
+        """What the program's own class of the application defines under a name: a method or property of ``class Bot(commands.Bot)``."""
+        found = []
+        for home in list(self.project.order):
+            for cls in home.index.classes:
+                owner = Class(home, cls)
+                if name in cls.bindings and any(slot(base + "()") == "app" for base in self.external_bases(owner)):
+                    found.append(self.instance_attribute(Instance(owner), name, None, module))
+        return found
 
     def _stores_on_open(self, home: "Module", name: str, wanted: str) -> list[Values]:
         """What functions put on a parameter called ``app`` or ``bot`` of which nothing is known: the one application of the program."""
