@@ -108,7 +108,8 @@ def _key(lines: list[str], path: str, config: Config) -> str:
     roots = modules.roots_of(location, config.src)
     if not os.path.isfile(location):
         return ""
-    names = [_project(top) for top in (roots.top, *config.src)]
+    tops = {roots.top, *roots.paths}
+    names = [_project(top) for top in sorted(tops) if not any(top.startswith(other.rstrip(os.sep) + os.sep) for other in tops)]
     if "" in names or _is_skipped(os.path.relpath(location, roots.top)):
         return ""
     own = config._replace(cache="", opted_in=frozenset())

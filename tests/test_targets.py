@@ -155,6 +155,8 @@ DECLARED = [
         "4.6–4.8",
     ),
     ("setup.py", "from setuptools import setup\nsetup(install_requires=['pymongo'], python_requires='<3.9')\n", "4.10"),
+    ("setup.py", "def do_setup(**options): ...\n\ndo_setup(install_requires=['pymongo>=4.6,<4.9'])\n", "4.6–4.8"),
+    ("setup.py", "import setuptools\nR = dict(install_requires=['pymongo>=4.6,<4.9'])\nsetuptools.setup(**R)\n", "4.6–4.8"),
     ("Pipfile", '[packages]\npymongo = ">=4.6,<4.9"\n', "4.6–4.8"),
     ("Pipfile", '[dev-packages]\npymongo = {version = "~=4.6.0", extras = ["srv"]}\n', "4.6"),
     ("environment.yml", "name: x\ndependencies:\n  - python=3.11\n  - conda-forge::pymongo=4.6\n", "4.6"),

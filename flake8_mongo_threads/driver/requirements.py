@@ -281,11 +281,8 @@ def setup_py(text: str) -> list[Mention]:
     }
     out: list[Mention] = []
     for call in ast.walk(tree):
-        if not isinstance(call, ast.Call) or not (
-            (isinstance(call.func, ast.Name) and call.func.id == "setup")
-            or (isinstance(call.func, ast.Attribute) and call.func.attr == "setup")
-        ):
-            continue
+        if not isinstance(call, ast.Call):
+            continue  # setup() itself, a wrapper of it, or the dict() of its arguments: the keywords tell
         for keyword in call.keywords:
             value: ast.AST = keyword.value
             if isinstance(value, ast.Name):

@@ -33,7 +33,11 @@ MAX_LOADS = 6
 MAX_ROUNDS = 3
 MAX_HOPS = 48
 MAX_FILES = 400
+_STORES = frozenset(("app", "g", "app.state", "app.ctx"))
+"""Objects of frameworks that programs put their own things on, as :func:`slot` names them."""
 _SKIP = frozenset(("node_modules", "__pycache__", "venv", ".venv", "env", "site-packages", "build", "dist", "migrations", "static"))
+
+_EXAMPLES = frozenset(("example", "examples", "sample", "samples", "demo", "demos", "doc", "docs"))
 
 _listings: dict[str, tuple[float, list[str]]] = {}
 
@@ -82,6 +86,11 @@ def _is_test(module: "Module", path: str) -> bool:
     return "test" in path[len(modules.roots_of(module.location).top) :]
 
 
+def _is_example(module: "Module", path: str) -> bool:
+    """Whether a file only shows how a library is used: what it hands over says little about what others do."""
+    return not _EXAMPLES.isdisjoint(path[len(modules.roots_of(module.location).top) :].split(os.sep)[:-1])
+
+
 def _needs(module: "Module") -> Needs:
     """What the unknown receivers of a file wait for."""
     needs = Needs()
@@ -107,18 +116,20 @@ def _load(module: "Module", needs: Needs, limit: int, *, tests: bool) -> bool:
     names = tuple(needs.names)
     stores = (*needs.stores, *needs.filled)
     wanted = re.compile(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b") if names else None
-    assigned = re.compile(r"\.(" + "|".join(map(re.escape, stores)) + r")\s*(?::[^=\n]+)?=[^=]") if stores else None
+    either = "|".join(map(re.escape, stores))
+    assigned = re.compile(rf"\.({either})\s*(?::[^=\n]+)?=[^=]|^[ \t]+(?:async )?def ({either})\(self", re.MULTILINE) if stores else None
     project = module.project
     candidates: list[tuple[int, int, str]] = []
     useful = 0
+    example = _is_example(module, module.location)
     for path in nearby(module):
-        if path in project.loaded or (not tests and _is_test(module, path)):
+        if path in project.loaded or (not tests and _is_test(module, path)) or (not example and _is_example(module, path)):
             continue
         parsed = modules.read(path)
         if parsed is None:
             continue
         text = parsed.text
-        found = set(assigned.findall(text)) if assigned is not None and any(parsed.has("." + name) for name in stores) else set()
+        found = set(map("".join, assigned.findall(text))) if assigned is not None and any(parsed.has(name) for name in stores) else set()
         if not found.isdisjoint(needs.stores):
             candidates.append((0, -len(found), path))
         elif wanted is not None and any(parsed.has(name) for name in names) and wanted.search(text) is not None:
@@ -188,6 +199,7 @@ def _missing_name(home: "Module", node: ast.Name, needs: Needs, pending: "list[t
             needs.names[name] = None
             for caller in _passing_on(home, name):
                 needs.names[caller] = None
+        pending.extend(_given(home, scope, binding.node))
     elif binding.how == "import":
         for value in home.values(node):
             if value is NOTHING and isinstance(binding.node, ast.alias):
@@ -205,7 +217,7 @@ def _missing_attribute(home: "Module", node: ast.Attribute, needs: Needs, pendin
     name = node.attr
     found = False
     for value in home.values(node.value):
-        if isinstance(value, ModuleRef) or (isinstance(value, External) and slot(value.path) in ("app", "g")):
+        if isinstance(value, ModuleRef) or (isinstance(value, External) and slot(value.path) in _STORES):
             found = True
             needs.stores[name] = None
         elif isinstance(value, (Instance, Class)):
@@ -225,9 +237,10 @@ def _missing_attribute(home: "Module", node: ast.Attribute, needs: Needs, pendin
                         pending.append((owner, store.value))
             if not filled:
                 needs.names.update((scope.name, None) for _, scope in order if len(needs.names) < MAX_NAMES)
-            if not filled:
                 needs.stores[name] = None
-            elif not known(home.values(node)):
+            elif len(order) > 1 and len(needs.names) < MAX_NAMES:
+                needs.names[cls.scope.name] = None  # what a base class is given comes from those who make the object
+            if filled and not known(home.values(node)):
                 needs.filled[name] = None
     if not found:
         pending.append((home, node.value))
@@ -251,6 +264,23 @@ def _passing_on(module: "Module", name: str, levels: int = 3) -> list[str]:
     return found[:MAX_NAMES]
 
 
+def _given(home: "Module", scope: Scope, arg: ast.AST) -> "list[tuple[Module, ast.AST]]":
+    """What the modules loaded so far, other than its own, hand to a parameter that stays unknown: they may wait for something, too."""
+    inference = home.inference
+    found: list[tuple[Module, ast.AST]] = []
+    if not isinstance(arg, ast.arg):
+        return found
+    for other, reference in inference.references(home, scope)[: 4 * MAX_NAMES]:
+        call = other.index.parents.get(reference)
+        if other is home or not isinstance(call, ast.Call) or call.func is not reference or len(found) >= MAX_LOADS:
+            continue
+        bound = inference.names(other, reference, scope)
+        given = inference.argument_for(call, scope, arg, skip_first=bound) if bound is not None else None
+        if given is not None:
+            found.append((other, given))
+    return found
+
+
 def _owners(scope: Scope) -> list[str]:
     function = scope.function
     if function.name.startswith("test") or function.kind == "lambda":
@@ -258,6 +288,27 @@ def _owners(scope: Scope) -> list[str]:
     if function.cls is not None:
         return [function.cls.name] if function.name.startswith("_") or function.params[:1] else [function.cls.name, function.name]
     return [function.name]
+
+
+_ASYNC_CLIENTS = ("AsyncMongoClient", "AsyncIOMotorClient", "MotorClient")
+_BUILDS_SYNC = re.compile(r"(?<!\w)(?:MongoClient|PyMongo)\s*(?:\[[^\n()]*\])?\(|\bas MongoClient\b")
+
+
+def only_async_clients(module: "Module") -> bool:
+    """Whether files near the linted one name an asynchronous client and none, itself included, builds a synchronous one; tests aside."""
+    files = nearby(module)
+    if len(files) + 1 >= MAX_FILES or _BUILDS_SYNC.search(module.source.text) is not None:
+        return False  # of a program as large not everything is seen
+    found = any(name in module.source.text for name in _ASYNC_CLIENTS)
+    for path in files:
+        if _is_test(module, path):
+            break  # they come last
+        parsed = modules.read(path)
+        if parsed is not None and parsed.driver:
+            if parsed.has("ongo") and _BUILDS_SYNC.search(parsed.text) is not None:
+                return False
+            found = found or any(parsed.has(name) for name in _ASYNC_CLIENTS)
+    return found
 
 
 def nearby(module: "Module") -> list[str]:

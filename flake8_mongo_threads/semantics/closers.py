@@ -201,7 +201,11 @@ def _ends(module: "Module", scope: Scope, depth: int) -> list[Closed]:
         if isinstance(statement, (ast.Expr, ast.Assign, ast.Return)):
             for operation in operations.get(statement, ()):
                 closed = closes(module, operation)
-                if closed is not None and all(concerns(test, closed.receiver) for test in (*tests, *passed)):
+                if (
+                    closed is not None
+                    and not _replaced(module, scope, closed)
+                    and all(concerns(test, closed.receiver) for test in (*tests, *passed))
+                ):
                     found.append(closed)
             if isinstance(statement, ast.Expr) and not tests and not passed:
                 for target in edges.get(statement, ()):
@@ -225,6 +229,28 @@ def _ends(module: "Module", scope: Scope, depth: int) -> list[Closed]:
             if not statement.orelse:
                 pending.extend((s, (*tests, statement.test)) for s in reversed(statement.body))
     return found
+
+
+def _replaced(module: "Module", scope: Scope, closed: Closed) -> bool:
+    """Whether the function puts another object where the one that it closes was: ``self._client.close(); self._client = MongoClient(…)``."""
+    receiver = closed.receiver
+    if isinstance(receiver, ast.Name) and receiver.id in scope.globals:
+        return any(
+            binding.position > (receiver.lineno, receiver.col_offset)
+            and not (isinstance(binding.value, ast.Constant) and binding.value.value is None)
+            and module.index.scope(binding.node).function is scope
+            for binding in module.index.module_scope.bindings.get(receiver.id, ())
+        )
+    if not isinstance(receiver, ast.Attribute):
+        return False
+    key = path_key(receiver)
+    return any(
+        store.scope.function is scope
+        and store.target.lineno > receiver.lineno
+        and not (isinstance(store.value, ast.Constant) and store.value.value is None)
+        and path_key(store.target) == key
+        for store in module.index.attribute_stores.get(receiver.attr, ())
+    )
 
 
 def asked_for(test: ast.expr) -> str:

@@ -121,6 +121,7 @@ _NAMED_TUPLE = "collections.namedtuple()"
 _NAMESPACES = frozenset(("types.SimpleNamespace()", "argparse.Namespace()"))
 _MADE_OF_ARGUMENTS = frozenset((*_NAMESPACES, _NAMED_TUPLE + "()"))
 """Objects whose attributes are the arguments of the call that made them."""
+_APPLICATION_NAMES = frozenset(("app", "application", "bot"))
 
 _PLAIN_BASES = frozenset(
     ("builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "typing_extensions.Protocol", "typing_extensions.Generic")
@@ -585,6 +586,9 @@ class Inference:
             return self._task_class(module, scope)
         if scope.name == "setup" and scope.positional == [arg] and self._is_extension(module, scope, arg):
             return (External("discord.ext.commands.Bot()"),)
+        if arg.arg == "app" and scope.decorators and scope.positional[:1] == [arg]:
+            listens = any(path.startswith(("sanic.Sanic().", "sanic.Blueprint().")) for path in self.decorators(module, scope))
+            return (External("sanic.Sanic()"),) if listens else None
         if arg.arg not in ("request", "req", "ctx", "context", "update"):
             return None
         from flake8_mongo_threads.concurrency.frameworks import request_type
@@ -652,7 +656,7 @@ class Inference:
         self.hops += 1
         try:
             parts: list[Values] = []
-            for seen, (home, reference) in enumerate(self._references(module, scope)):
+            for seen, (home, reference) in enumerate(self.references(module, scope)):
                 if seen >= MAX_CALLERS * 2 or len(parts) > MAX_CALLERS:
                     break
                 value = self._handed(home, reference, scope, arg)
@@ -693,7 +697,7 @@ class Inference:
         maker = factory if factory is not None and factory.kind == "function" else None
         position = scope.positional.index(arg)
         found: list[Values] = []
-        for home, load in self._references(module, maker or outer)[: MAX_CALLERS * 2]:
+        for home, load in self.references(module, maker or outer)[: MAX_CALLERS * 2]:
             index = home.index
             decorator, placed = load, index.parents.get(load)
             if maker is not None and isinstance(placed, ast.Call) and placed.func is load:
@@ -714,20 +718,26 @@ class Inference:
         binding = next((b for b in scope.bindings.get(arg.arg, ()) if b.how == "param"), None)
         return self.parameter(module, binding) if binding is not None else UNKNOWN_ONLY
 
-    def _references(self, module: "Module", scope: Scope) -> list[tuple["Module", ast.AST]]:
+    def references(self, module: "Module", scope: Scope) -> list[tuple["Module", ast.AST]]:
         """Expressions that name a function (or the class it initialises), in the modules loaded so far."""
         names: list[str] = [scope.name]
         init = scope.cls is not None and scope.name in ("__init__", "__new__", "__call__", "__post_init__")
+        inheriting: list[Module] = []
         if init and scope.cls is not None:
-            names = [scope.cls.name, *self.subclass_names(module, scope.cls)]
+            names = [scope.cls.name]
+            for home in list(self.project.order):
+                derived = self.subclass_names(home, scope.cls)
+                if derived or home is module:
+                    inheriting.append(home)
+                names.extend(name for name in derived if name not in names)
         elif scope.kind == "lambda":
             return [(module, scope.node)]
         found: list[tuple[Module, ast.AST]] = []
         for home in list(self.project.order):
-            for name in names:
+            for name in names[:MAX_CALLERS]:
                 found.extend((home, n) for n in home.index.name_loads.get(name, ()))
                 found.extend((home, n) for n in home.index.attribute_loads.get(name, ()))
-            if init and home is module:
+            if home in inheriting:
                 found.extend((home, n) for n in home.index.attribute_loads.get(scope.name, ()))
                 # ``return cls(client)`` of another way to make one, ``self.__class__(…)`` of a copy
                 own: list[ast.AST] = [*home.index.name_loads.get("cls", ()), *home.index.attribute_loads.get("__class__", ())]
@@ -746,12 +756,12 @@ class Inference:
             reference, parent = parent, home.index.parents.get(parent)
         if isinstance(parent, ast.keyword):
             call = home.index.parents.get(parent)
-            if isinstance(call, ast.Call) and self._names(home, reference, scope) is not None:
+            if isinstance(call, ast.Call) and self.names(home, reference, scope) is not None:
                 return self._through(home, call, reference, scope, arg)
             return None
         if not isinstance(parent, ast.Call):
             return self._kept(home, reference, scope, arg) if isinstance(parent, KEEPS) else None
-        bound = self._names(home, reference, scope)
+        bound = self.names(home, reference, scope)
         if bound is None:
             return None
         if parent.func is reference:
@@ -765,14 +775,14 @@ class Inference:
         calls = calls_of_kept(home.index, reference)
         if not calls:
             return None
-        bound = self._names(home, reference, scope)
+        bound = self.names(home, reference, scope)
         if bound is None:
             return None
         given = [self.argument_for(call, scope, arg, skip_first=bound) for call in calls[:MAX_CALLERS]]
         found = [self.values(home, expression) for expression in given if expression is not None]
         return union(*found) if found else None
 
-    def _names(self, home: "Module", reference: ast.AST, scope: Scope) -> bool | None:
+    def names(self, home: "Module", reference: ast.AST, scope: Scope) -> bool | None:
         """Whether an expression means this function: None if not, else whether its first parameter is already bound."""
         if scope.kind == "lambda":
             return False
@@ -864,12 +874,19 @@ class Inference:
             elif isinstance(value, External) and value.path in ("typing.NoReturn", "typing.Never"):
                 parts.append((NOTHING,))  # like None: what comes after does not happen
             elif isinstance(value, External):
-                parts.append(self._alias(module, value, scope, depth) or (self.instance(value.path, Site(module, node)),))
+                parts.append(self._alias(module, value, scope, depth) or self._described(value.path, Site(module, node)))
             elif isinstance(value, (Sequence, Mapping, Generator, Manager)):
                 parts.append((value,))
             else:
                 parts.append(UNKNOWN_ONLY)
         return union(*parts) if parts else UNKNOWN_ONLY
+
+    def _described(self, path: str, site: Site) -> Values:
+        """An object of the class that an annotation names. ``Database`` says little where every client of the program is asynchronous."""
+        found = self.instance(path, site)
+        if isinstance(found, Driver) and found.flavour == "sync" and found.family in CHAIN and self.project.only_async_clients:
+            return UNKNOWN_ONLY
+        return (found,)
 
     def _alias(self, module: "Module", value: External, scope: Scope, depth: int) -> Values | None:
         """``NewType("Db", Database)`` and annotated aliases kept as values."""
@@ -1519,11 +1536,42 @@ class Inference:
             if not found and slot(path):
                 for home in self.siblings(module, (f".{name} =", f".{name}: ", f".{name}=")):
                     found.extend(self._matching_stores(home, name, wanted))
+            if not found and wanted == "app." + name:
+                found.extend(self._application_members(name, module))
+            if not found and slot(path):
+                for home in list(self.project.order):
+                    found.extend(self._stores_on_open(home, name, wanted))
             found = [v for v in found if v]
             return union(*found) if found else BOTTOM
         finally:
             self.hops -= 1
             self.active.discard(key)
+
+    def _application_members(self, name: str, module: "Module") -> list[Values]:
+        """What the program's own class of the application defines under a name: a method or property of ``class Bot(commands.Bot)``."""
+        found = []
+        for home in list(self.project.order):
+            for cls in home.index.classes:
+                owner = Class(home, cls)
+                if name in cls.bindings and any(slot(base + "()") == "app" for base in self.external_bases(owner)):
+                    found.append(self.instance_attribute(Instance(owner), name, None, module))
+        return found
+
+    def _stores_on_open(self, home: "Module", name: str, wanted: str) -> list[Values]:
+        """What functions put on a parameter called ``app`` or ``bot`` of which nothing is known: the one application of the program."""
+        found = []
+        for store in self._stores(home, name)[:MAX_CALLERS]:
+            base: ast.expr = store.target.value
+            tail = "." + name
+            while isinstance(base, ast.Attribute):
+                tail = f".{base.attr}{tail}"
+                base = base.value
+            if isinstance(base, ast.Name) and base.id in _APPLICATION_NAMES and "app" + tail == wanted:
+                binder = store.scope.binder(base.id)
+                how = binder.bindings[base.id][0].how if binder is not None else ""
+                if how == "param" and not known(self.values(home, base)):
+                    found.append(self.stored(home, store))
+        return found
 
     def _matching_stores(self, home: "Module", name: str, wanted: str) -> list[Values]:
         found = []
@@ -2062,7 +2110,7 @@ class Inference:
                 return self._settled(self.values(module, first)) if first is not None else UNKNOWN_ONLY
             if path in _ELEMENT_WRAPPERS and call.args:
                 return self._listed(module, call)
-        kind = wrappers.CALLS.get(path)
+        kind = wrappers.CALLS.get(path) or wrappers.CALLS.get(path.replace("().", "."))
         if kind is not None:
             return (Driver(kind[0], kind[1], site),)
         if path in wrappers.LOOKALIKES:

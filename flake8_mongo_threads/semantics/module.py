@@ -174,6 +174,7 @@ class Project:
         self._mentions: dict[tuple[tuple[str, ...], int], bool] = {}
         self._interest: frozenset[str] | None = None
         self._property_names: frozenset[str] | None = None
+        self._only_async: bool | None = None
 
     @property
     def interest(self) -> frozenset[str]:
@@ -214,6 +215,17 @@ class Project:
         if any(factory.flavour != "sync" for factory in self.config.factories):
             return True
         return self.mentions("Async", "otor", "eanie", "odmantic")
+
+    @property
+    def only_async_clients(self) -> bool:
+        """Whether the program builds asynchronous clients and no others, tests aside: what it awaits on an object that an annotation
+        calls a ``Database`` is then one of the asynchronous driver's."""
+        if self._only_async is None:
+            from flake8_mongo_threads.semantics.callers import only_async_clients
+
+            root = self.order[0]
+            self._only_async = "await " in root.source.text and only_async_clients(root)
+        return self._only_async
 
     @property
     def property_names(self) -> frozenset[str]:

@@ -35,6 +35,10 @@ PROJECT_MARKS = (
     ".travis.yml",
 )  # fmt: skip
 
+_REPOSITORY_MARKS = (".git", ".hg")
+_WEAK_MARKS = frozenset(("Dockerfile", "docker-compose.yml", "README.md", "README.rst", ".gitignore", "Procfile"))
+"""What a folder of a program may have that is no repository and has no list of requirements."""
+
 FRESH_SECONDS = 3.0
 """After a pause as long as this, answers about the file system are no longer taken for true; :func:`new_run` forgets them all."""
 _resolved: dict[tuple[tuple[str, ...] | str, str, int], str] = {}
@@ -205,13 +209,46 @@ class Roots:
         self.top = top
 
 
+def _has_any(folder: str, marks: tuple[str, ...]) -> bool:
+    return any(os.path.exists(os.path.join(folder, mark)) for mark in marks)
+
+
+def _up_to_repository(folder: str) -> list[str]:
+    """The folders above a project that is one of several in a repository, up to the repository's own; none without one."""
+    found: list[str] = []
+    while len(found) < MAX_ANCESTORS and not _has_any(folder, _REPOSITORY_MARKS):
+        up = os.path.dirname(folder)
+        if up == folder:
+            return []
+        folder = up
+        found.append(folder)
+    return found if _has_any(folder, _REPOSITORY_MARKS) else []
+
+
+def _unmarked_top(folder: str) -> str:
+    """The top of a project that no file marks as one: the highest of three folders above that holds modules, one without any left out."""
+    top = above = folder
+    home = os.path.expanduser("~")
+    gap = 0
+    for _ in range(3):
+        up = os.path.dirname(above)
+        if up in (above, home) or gap > 1:
+            break
+        above = up
+        if any(name.endswith(".py") or name in _WEAK_MARKS for name in _listed(above)):
+            top, gap = above, 0
+        else:
+            gap += 1
+    return top
+
+
 def _folder_roots(folder: str, extra: tuple[str, ...]) -> tuple[str, tuple[str, ...], str]:
     """The dotted name of a folder's package, the roots of its files, and the project's top folder."""
     parts: list[str] = []
     base = folder
     for _ in range(MAX_ANCESTORS):
-        if not os.path.isfile(os.path.join(base, "__init__.py")):
-            break
+        if not os.path.isfile(os.path.join(base, "__init__.py")) or _has_any(base, _REPOSITORY_MARKS):
+            break  # an __init__.py beside a repository's mark does not make what stands around the repository a part of it
         parts.append(os.path.basename(base))
         up = os.path.dirname(base)
         if up == base:
@@ -219,23 +256,32 @@ def _folder_roots(folder: str, extra: tuple[str, ...]) -> tuple[str, tuple[str, 
         base = up
     found = [base] if base == folder else [base, folder]
     top = above = base
+    outer: list[str] = []
+    marked = False
     for _ in range(MAX_ANCESTORS):
-        if any(os.path.exists(os.path.join(above, mark)) for mark in PROJECT_MARKS):
+        if _has_any(above, PROJECT_MARKS):
+            marked = True
             top = above
             for candidate in (above, os.path.join(above, "src")):
                 if candidate not in found and os.path.isdir(candidate):
                     found.append(candidate)
+            outer = _up_to_repository(above)
             break
         up = os.path.dirname(above)
         if up == above:
             break
         above = up
+    if not marked:
+        top = _unmarked_top(base)
+        if top not in found:
+            found.append(top)
     # a package may be imported from any folder between: ``server/`` on the path although it has an __init__.py
     between = folder
     while between.startswith(top) and between != top:
         if between not in found:
             found.append(between)
         between = os.path.dirname(between)
+    found.extend(outer)
     found.extend(os.path.abspath(path) for path in extra if os.path.abspath(path) not in found)
     return ".".join(reversed(parts)), tuple(found), top
 
@@ -274,6 +320,21 @@ def locate(roots: tuple[str, ...], name: str) -> str:
             found = file_at(os.path.join(root, relative))
             if found:
                 return found
+    return ""
+
+
+def _below_namesake(folder: str, name: str) -> str:
+    """The file of ``app.database`` for a file somewhere below a folder ``app``: whoever imports it so runs it from the folder above."""
+    head = name.partition(".")[0]
+    for _ in range(MAX_ANCESTORS):
+        up = os.path.dirname(folder)
+        if up == folder:
+            break
+        if os.path.basename(folder) == head:
+            found = file_at(os.path.join(up, *name.split(".")))
+            if found:
+                return found
+        folder = up
     return ""
 
 
@@ -317,6 +378,11 @@ def resolve_path(location: str, roots: tuple[str, ...], name: str, level: int) -
             # More dots than the project has folders lead out of it, where nothing is ours to read.
             found = file_at(os.path.join(base, *name.split(".")) if name else base) if inside(base, roots) else ""
         _resolved[key] = found
+    if level == 0 and not found and os.sep + name.partition(".")[0] + os.sep in location:
+        own = (base, name, 0)
+        found = _resolved.get(own, "-")
+        if found == "-":
+            found = _resolved[own] = _below_namesake(base, name)
     return found
 
 

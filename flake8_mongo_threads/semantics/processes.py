@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.carrying import helpers, made_by_work
+from flake8_mongo_threads.semantics.closers import opened_by
 from flake8_mongo_threads.semantics.contexts import Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import objects_of_workers
 from flake8_mongo_threads.semantics.spawns import Work
 from flake8_mongo_threads.semantics.syntax import CHAINS, FUNCTIONS, argument, base_of, constant, ends, keyword, last_name
-from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Partial, Sequence, Site, Value
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Partial, Sequence, Site, Value, known
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -222,6 +223,11 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
             client = inherited(module, operation, context)
             if client is not None and (context.work is None or (id(context.work.call), client.key()) not in sent):
                 add(operation.node, scope, client, operation.name, context.text, _steps(module, client, context, operation))
+        if context.handler is not None:
+            for edge in module.calls.edges.get(scope, ()):
+                hit = _uses(edge.target, 0, frozenset()) if edge.target.module is not module and edge.how == "call" else None
+                if hit is not None and _all_at_import(hit[0], hit[1]):
+                    add(edge.node, scope, hit[2], hit[1].name, context.text, _steps_through(module, context, edge.node, hit))
     for region, text, start in _fork_regions(module):
         for operation in _operations_below(module, region):
             client = _before(module, operation, start)
@@ -309,6 +315,27 @@ def _steps(module: "Module", client: Driver, context: Context, operation: Operat
     return (*origin, *context.steps, module.step(operation.node, "it is used in the child"))
 
 
+def _steps_through(module: "Module", context: Context, node: ast.AST, hit: "tuple[Module, Operation, Driver]") -> tuple[Step, ...]:
+    home, operation, client = hit
+    origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
+    return (*origin, *context.steps, module.step(node, "the child calls this"), home.step(operation.node, "it is used in the child"))
+
+
+def _all_at_import(module: "Module", operation: Operation) -> bool:
+    """Whether every client that an operation can be meant for is opened at import: a parameter may be given others, too."""
+    receiver = (
+        operation.call.func.value if operation.call is not None and isinstance(operation.call.func, ast.Attribute) else operation.node
+    )
+    drivers = [v for v in known(module.values(receiver)) if isinstance(v, Driver)]
+    clients = [driver.root("client") for driver in drivers]
+    return bool(clients) and all(
+        client is not None
+        and client.site is not None
+        and client.site.module.index.scope(client.site.node).function.kind in ("module", "class")
+        for client in clients
+    )
+
+
 def _forks(module: "Module", context: Context, spawn: bool) -> bool:
     if context.where == spawners.PROCESS:
         if context.work is not None and (context.work.launcher.label == "RQ job" or context.work.path == "os.register_at_fork"):
@@ -372,7 +399,7 @@ def inherited(module: "Module", operation: Operation, context: Context) -> Drive
         return None
     site = client.site
     home = site.module.index.scope(site.node).function
-    at_import = home.kind in ("module", "class")
+    at_import = home.kind in ("module", "class") or _made_by_global(module, operation, site)
     root = context.root
     in_constructor = (
         home.cls is not None
@@ -401,12 +428,37 @@ def _same_class(module: "Module", scope: Scope, home: Scope) -> bool:
     return any(cls is home.cls for _, cls in module.inference.resolution_order(Class(module, scope.cls)))
 
 
-def _rebound_in_child(module: "Module", operation: Operation) -> bool:
-    """Whether the global that holds the client is assigned by a function as well: an initializer or a lazy getter.
+def _made_by_global(module: "Module", operation: Operation, site: Site) -> bool:
+    """Whether a module makes the client while it is imported, by a function or class that its top level calls: ``storage = Storage()``."""
+    for home, node in _places(module, operation):
+        base = base_of(node, CHAINS)
+        scope = home.index.scope(base).binder(base.id) if isinstance(base, ast.Name) else None
+        if scope is not None and scope.kind == "function" and isinstance(base, ast.Name):
+            local = scope.bindings[base.id]  # ``comments = storage.comments``
+            if len(local) == 1 and local[0].how == "assign" and isinstance(local[0].value, ast.AST):
+                base = base_of(local[0].value, CHAINS)
+                scope = home.index.scope(base).binder(base.id) if isinstance(base, ast.Name) else None
+        if scope is None or scope.kind != "module" or not isinstance(base, ast.Name):
+            continue
+        bindings = scope.bindings[base.id]
+        statement = bindings[0].value
+        if isinstance(statement, ast.ImportFrom) and isinstance(bindings[0].node, ast.alias):
+            target = home.project.find(home, statement.module or "", statement.level)
+            if target is None:
+                continue
+            home, bindings = target, target.index.module_scope.bindings.get(bindings[0].node.name, [])
+        if len(bindings) != 1 or bindings[0].how != "assign" or bindings[0].scope.kind != "module":
+            continue
+        made = bindings[0].value
+        for callee in home.values(made.func) if isinstance(made, ast.Call) else ():
+            maker = home.inference.method_of(Instance(callee), "__init__") if isinstance(callee, Class) else callee
+            if isinstance(maker, Function) and id(site.node) in opened_by(maker):
+                return True
+    return False
 
-    The global is looked for behind local names and helpers too: every expression on the way from the client to the
-    object that is used starts at a name.
-    """
+
+def _places(module: "Module", operation: Operation) -> "list[tuple[Module, ast.AST]]":
+    """The object that is used and every expression on the way to it from the client, each of which starts at a name."""
     places: list[tuple[Module, ast.AST]] = [(module, operation.node)]
     owner: Driver | None = operation.owner
     for _ in range(6):
@@ -415,7 +467,15 @@ def _rebound_in_child(module: "Module", operation: Operation) -> bool:
         if owner.site is not None:
             places.append((owner.site.module, owner.site.node))
         owner = owner.parent
-    return any(_assigned_by_function(home, node) for home, node in places)
+    return places
+
+
+def _rebound_in_child(module: "Module", operation: Operation) -> bool:
+    """Whether the global that holds the client is assigned by a function as well: an initializer or a lazy getter.
+
+    The global is looked for behind local names and helpers too.
+    """
+    return any(_assigned_by_function(home, node) for home, node in _places(module, operation))
 
 
 def _assigned_by_function(module: "Module", node: ast.AST) -> bool:

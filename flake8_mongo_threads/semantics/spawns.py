@@ -8,7 +8,7 @@ from flake8_mongo_threads.concurrency.names import ALIASES
 from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, Launcher
 from flake8_mongo_threads.semantics.keeping import KEEPS, calls_of_kept
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, LOOPS, TRIES, argument, constant, keyword, last_name
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, LOOPS, TRIES, argument, constant, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
     Awaitable,
@@ -156,12 +156,30 @@ def leaves_loop(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
                 break
             if isinstance(later, TRIES) and _ends_well(later):
                 return True
+            if isinstance(loop, ast.While) and _ends_test(later, loop.test):
+                return True
         if isinstance(owner, TRIES) and field == "body" and owner.orelse and isinstance(owner.orelse[-1], (ast.Break, ast.Return)):  # type: ignore[attr-defined]
             return True
         statement = owner if owner in index.place else index.statement(owner)
         if isinstance(owner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module, ast.ClassDef)):
             break
     return False
+
+
+def _ends_test(statement: ast.stmt, test: ast.expr) -> bool:
+    """Whether a statement, or a ``try`` that it is, sets the flag that a loop runs by: ``connected = True`` in ``while not connected:``."""
+    negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+    key = path_key(test.operand if isinstance(test, ast.UnaryOp) and negated else test)
+    if not key:
+        return False
+    steps = (statement, *statement.body, *statement.orelse) if isinstance(statement, ast.Try) else (statement,)
+    return any(
+        isinstance(step, ast.Assign)
+        and isinstance(step.value, ast.Constant)
+        and bool(step.value.value) is negated
+        and any(path_key(target) == key for target in step.targets)
+        for step in steps
+    )
 
 
 def _ends_well(attempt: object) -> bool:
