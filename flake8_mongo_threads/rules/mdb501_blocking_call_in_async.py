@@ -127,6 +127,8 @@ RULE = Rule(
 )
 
 
+_FORMS = frozenset(("for", "comprehension", "unpack"))
+"""Iterations that no function performs."""
 _CONSUMERS = frozenset(("list", "tuple", "set", "frozenset", "sorted"))
 """What reads a cursor to its end, and can do so on another thread: the cursor is handed over."""
 
@@ -137,9 +139,9 @@ def check(module: "Module", fact: Blocking) -> Iterator[Finding]:
     if module.contexts.hook(fact.scope):
         return
     operation = fact.operation
-    what = {"for": "iteration of a cursor", "comprehension": "iteration of a cursor"}.get(operation.name, f"'{operation.name}'")
-    if operation.implicit and what.startswith("'"):
-        what = f"{what} of a cursor"
+    what = f"'{operation.name}'"
+    if operation.implicit:
+        what = f"{what} of a cursor" if operation.name.isidentifier() and operation.name not in _FORMS else "iteration of a cursor"
     if fact.direct:
         text = f"{what} blocks the event loop in {fact.place}: await asyncio.to_thread(...) or use AsyncMongoClient"
     else:

@@ -82,11 +82,18 @@ _CONSUMERS = frozenset(
     )
 )  # fmt: skip
 """Callables that read their argument and cannot await it."""
+LAZY_ITERATORS = frozenset(
+    (
+        *("builtins." + n for n in ("enumerate", "zip", "map", "filter", "iter", "reversed")),
+        *("itertools." + n for n in ("accumulate", "batched", "chain", "dropwhile", "filterfalse", "groupby", "islice", "takewhile", "zip_longest")),
+        "tqdm.tqdm", "tqdm.auto.tqdm", "rich.progress.track", "more_itertools.chunked",
+    )
+)  # fmt: skip
+"""Callables that read their arguments as far as they are iterated themselves, and not before."""
 _ITERATORS = frozenset(
     (
-        *("builtins." + n for n in ("list", "tuple", "set", "frozenset", "sorted", "sum", "min", "max", "any", "all", "enumerate", "zip")),
-        *("builtins." + n for n in ("map", "filter", "iter", "next", "reversed")),
-        "collections.deque", "itertools.chain", "itertools.islice", "pandas.DataFrame", "polars.DataFrame", "collections.Counter",
+        *("builtins." + n for n in ("list", "tuple", "set", "frozenset", "sorted", "sum", "min", "max", "any", "all", "next")),
+        "collections.deque", "pandas.DataFrame", "polars.DataFrame", "collections.Counter", *LAZY_ITERATORS,
     )
 )  # fmt: skip
 """Callables that iterate their arguments (``dict`` does too, and counts so for a cursor)."""
@@ -772,13 +779,14 @@ def sync_iterations(module: "Module") -> list[SyncIteration]:
                 kind = awaited_kind(module, awaitable) if awaitable is not None else None
                 unawaited = kind is not None
             if kind is not None and kind.family in CURSORS and kind.flavour != "sync":
-                add(use.node, use.at, "unpack" if use.how == "unpack" else _iteration_name(use.at), kind, unawaited)
+                add(use.node, use.at, "unpack" if use.how == "unpack" else iteration_name(use.at), kind, unawaited)
     return sorted(
         (i for i in found.values() if not expects_failure(module, i.node) and not for_sync_twin(module, i.node)), key=lambda i: i.span
     )
 
 
-def _iteration_name(at: ast.AST) -> str:
+def iteration_name(at: ast.AST) -> str:
+    """What iterates, for a message: the name of the function that is called, else the form."""
     if isinstance(at, ast.For):
         return "for"
     if isinstance(at, ast.comprehension):
