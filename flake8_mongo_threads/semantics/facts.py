@@ -442,7 +442,7 @@ def _blocks(module: "Module", scope: Scope, depth: int) -> Blocks | None:
     for edge in module.calls.inside(scope):
         if edge.target.scope is scope:
             continue
-        inner = blocks(edge.target, depth + 1, iterated=edge.target.scope.yields and _read_here(module, edge.node))
+        inner = blocks(edge.target, depth + 1, iterated=bool(edge.target.scope.yields) and _read_here(module, edge.node))
         if inner is not None:
             step = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}'")
             return (inner[0], inner[1], (edge.target.scope.name, *inner[2]), (step, *inner[3]))
@@ -625,7 +625,7 @@ def blocking(module: "Module") -> list[Blocking]:
         for edge in edges:
             if edge.node in module.index.awaited and decorated(edge.target):
                 continue  # the decorator makes it awaitable: it runs where that decorator says
-            inner = blocks(edge.target, iterated=edge.target.scope.yields and _read_here(module, edge.node))
+            inner = blocks(edge.target, iterated=bool(edge.target.scope.yields) and _read_here(module, edge.node))
             if inner is None:
                 continue
             call = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}' on the event loop")

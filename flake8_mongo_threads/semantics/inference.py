@@ -571,6 +571,8 @@ class Inference:
             return self._task_class(module, scope)
         if scope.name == "setup" and scope.positional == [arg] and self._is_extension(module, scope, arg):
             return (External("discord.ext.commands.Bot()"),)
+        if arg.arg in ("app", "application", "_app"):
+            return self._application(module, scope, arg)
         if arg.arg not in ("request", "req", "ctx", "context", "update"):
             return None
         from flake8_mongo_threads.concurrency.frameworks import request_type
@@ -579,6 +581,31 @@ class Inference:
             path = request_type(value, arg.arg)
             if path:
                 return (External(path),)
+        return None
+
+    def _application(self, module: "Module", scope: Scope, arg: ast.arg) -> Values | None:
+        """The application that a framework hands to a hook: ``app.on_startup.append(hook)``, ``FastAPI(lifespan=hook)``."""
+        from flake8_mongo_threads.concurrency.frameworks import application_type
+
+        first = scope.positional[1:] if scope.cls is not None else scope.positional
+        if first[:1] != [arg]:
+            return None
+        for path in sorted(self.decorators(module, scope)):
+            kind = application_type(path, "")
+            if kind:
+                return (External(kind),)
+        for home, reference in self._references(module, scope)[:MAX_CALLERS]:
+            parents = home.index.parents
+            parent = parents.get(reference)
+            if isinstance(parent, (ast.List, ast.Tuple)):
+                parent = parents.get(parent)
+            named = parent.arg or "" if isinstance(parent, ast.keyword) else ""
+            call = parents.get(parent) if isinstance(parent, ast.keyword) else parent
+            if isinstance(call, ast.Call) and call.func is not reference and self._names(home, reference, scope) is not None:
+                for value in self.values(home, call.func):
+                    kind = application_type(value.path, named) if isinstance(value, External) else ""
+                    if kind:
+                        return (External(kind),)
         return None
 
     @staticmethod
@@ -612,10 +639,11 @@ class Inference:
         if scope.cls is not None:
             found.extend(sorted(base + "()" for base in self.external_bases(Class(module, scope.cls))))
         if not found and scope.parent is not None and scope.parent.kind == "module":
-            for reference in module.index.name_loads.get(scope.name, ())[:MAX_CALLERS]:
-                parent = module.index.parents.get(reference)
+            for home, reference in self._references(module, scope)[:MAX_CALLERS]:
+                parent = home.index.parents.get(reference)
                 if isinstance(parent, ast.Call) and parent.func is not reference:
-                    found.extend(v.path for v in self.values(module, parent.func) if isinstance(v, External))
+                    if home is module or self._names(home, reference, scope) is not None:
+                        found.extend(v.path for v in self.values(home, parent.func) if isinstance(v, External))
         return found
 
     def deeper(self) -> bool:
