@@ -242,10 +242,24 @@ def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
         many = launcher.many or loop is not None
         if where == "thread" and launcher.passing != spawners.NONE and single_worker(pool):
             many = False
-        found.append(Work(module, scope, call, path, launcher, where, target, targets, _arguments(call, launcher), loop, many, pool))
+        arguments = _arguments(call, launcher)
+        if launcher.passing == spawners.REST:
+            inner = _launcher_handed(targets)
+            if inner is not None and len(arguments) > inner.index:  # start_soon(to_thread.run_sync, f, x): what runs is f, on a thread
+                where, target = inner.where, arguments[inner.index]
+                targets, arguments = module.values(target), arguments[inner.index + 1 :]
+        found.append(Work(module, scope, call, path, launcher, where, target, targets, arguments, loop, many, pool))
     if not found and isinstance(call.func, ast.Call):
         found.extend(_joblib(module, call, scope))
     return found
+
+
+def _launcher_handed(targets: Values) -> Launcher | None:
+    """The launcher of a thread that is itself what a launcher is given to call."""
+    if len(targets) != 1 or not isinstance(targets[0], External):
+        return None
+    inner = LAUNCHERS.get(targets[0].path)
+    return inner if inner is not None and inner.where == spawners.THREAD and inner.passing == spawners.REST else None
 
 
 def _coroutine_work(
