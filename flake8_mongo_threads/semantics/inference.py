@@ -1347,6 +1347,10 @@ class Inference:
         handed = wrappers.ATTRIBUTES.get((value.path[:-2], name)) if value.path.endswith("()") else None
         if handed is not None:
             return (Driver(handed[0], handed[1], value.site),)
+        if value.path == "types.SimpleNamespace()" and value.site is not None and isinstance(value.site.node, ast.Call):
+            given = next((k.value for k in value.site.node.keywords if k.arg == name), None)
+            if given is not None:
+                return self.values(value.site.module, given)
         if "()" in path or slot(path):
             stored = self._from_store(path, name, module)
             if stored:
@@ -1696,15 +1700,10 @@ class Inference:
                 if name in ("values", "copy") or (name == "keys" and isinstance(value, Sequence)):
                     parts.append((Sequence(elements, Site(module, node), many=True),) if name == "values" else (value,))
                 elif name == "items":
-                    pairs = tuple(
-                        Element(
-                            module,
-                            scope,
-                            None,
-                            (Sequence((Element(module, scope, None, UNKNOWN_ONLY), e), Site(module, node), exact=True),),
-                        )
-                        for e in elements
-                    )
+                    # one pair for all: equal sites are one alternative
+                    inner = Element(module, scope, None, union(*(self.element(e) for e in elements[:12])))
+                    pair = Sequence((Element(module, scope, None, UNKNOWN_ONLY), inner), Site(module, node), exact=True)
+                    pairs = (Element(module, scope, None, (pair,)),) if elements else ()
                     parts.append((Sequence(pairs, Site(module, node), many=True),))
                 elif name in ("get", "pop", "setdefault", "popleft", "__getitem__", "get_nowait"):
                     wanted = self._constant(module, node.args[0]) if node.args else None

@@ -132,9 +132,11 @@ def _held(value: Value) -> Driver | None:
 
 
 def _given_to(value: Instance, order: list[tuple["Module", Scope]]) -> Driver | None:
-    """The driver object among the arguments of a class whose constructor is generated from its fields (a dataclass)."""
+    """The driver object among the arguments of a class whose constructor is generated from its fields: a dataclass, a named tuple."""
     site = value.site
-    if site is None or not isinstance(site.node, ast.Call) or not any(cls.decorators for _, cls in order):
+    if site is None or not isinstance(site.node, ast.Call):
+        return None
+    if not any(cls.decorators for _, cls in order) and "typing.NamedTuple" not in value.cls.module.inference.external_bases(value.cls):
         return None
     if any("__init__" in cls.bindings for _, cls in order):
         return None
