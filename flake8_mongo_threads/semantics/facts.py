@@ -714,9 +714,49 @@ def _reached(module: "Module", work: Work) -> list[tuple[Driver, str, ast.AST, b
                 found.extend((driver, "argument", expression, False) for driver in _drivers(module, expression))
             found.extend(_carried(module, value.call.func))
     for function in work.functions:
-        found.extend((*reads, False) for reads in captured(function))
+        for reads in captured(function):
+            given = _given_to_factory(module, work, function, reads[2]) if reads[1] == "closure" else None
+            if given is None:
+                found.append((*reads, False))
+            else:
+                found.extend((driver, "argument", expression, False) for expression in given for driver in _drivers(module, expression))
         for helper in helpers(function):
             found.extend((*reads, False) for reads in captured(helper) if reads[1] != "self" or same_object(function, helper))
+    return found
+
+
+def _given_to_factory(module: "Module", work: Work, function: Function, name: ast.AST) -> list[ast.expr] | None:
+    """What the call that made a launched closure gave for a name that the closure reads: ``Thread(target=reader(cursor))``.
+
+    Nothing when the call is not to be seen; None when the name is no parameter of a function that makes the closure for others.
+    """
+    home = function.module.index
+    factory = home.scope(name).binder(name.id) if isinstance(name, ast.Name) else None
+    if factory is None or not isinstance(name, ast.Name) or factory.kind != "function" or factory is work.scope.function:
+        return None
+    parameter = next((p for p in factory.params if p.arg == name.id), None)
+    if parameter is None or len(factory.bindings[name.id]) != 1 or factory.encloses(work.scope):
+        return None
+    targets: list[ast.AST | None] = [work.target]
+    if isinstance(work.target, ast.Name):
+        scope = module.index.scope(work.target).binder(work.target.id)
+        targets = [b.value for b in module.index.reaching(scope, work.target.id, work.target)] if scope is not None else []
+
+    def given(targets: list[ast.AST | None]) -> list[ast.expr]:
+        found = []
+        for target in targets:
+            if isinstance(target, ast.Call):
+                for value in module.values(target.func):
+                    if isinstance(value, Function) and value.scope is factory:
+                        argument = module.inference.argument_for(target, factory, parameter, skip_first=value.receiver is not None)
+                        found.extend([argument] if argument is not None else [])
+        return found
+
+    found = given(targets)
+    if not found:  # it came by a list or an attribute: the only call there is must have made it
+        loads = module.index.attribute_loads if factory.cls is not None else module.index.name_loads
+        found = given([module.index.parents.get(load) for load in loads.get(factory.name, ())])
+        return found if len(found) == 1 else []
     return found
 
 
