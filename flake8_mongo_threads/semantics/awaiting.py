@@ -97,6 +97,14 @@ _ITERATORS = frozenset(
     )
 )  # fmt: skip
 """Callables that iterate their arguments (``dict`` does too, and counts so for a cursor)."""
+_ASSERTIONS = frozenset(
+    "assert" + what
+    for what in (
+        "True", "False", "Equal", "NotEqual", "IsNone", "IsNotNone", "In", "NotIn", "Greater", "GreaterEqual", "Less", "LessEqual", "AlmostEqual",
+        "CountEqual", "DictEqual", "ListEqual",
+    )
+)  # fmt: skip
+"""Assertions of a unittest case that look at a value and await nothing."""
 _NEUTRAL = frozenset(("builtins.isinstance", "builtins.type", "builtins.id", "builtins.hasattr", "builtins.callable"))
 
 CONTEXTS = frozenset(
@@ -233,6 +241,8 @@ def _argument(module: "Module", node: ast.AST, up: ast.AST) -> str:
         return "iteration" if (_joins(call) or _extends(module, call)) and node in call.args else "argument"
     if paths <= _NEUTRAL:
         return "peek"
+    if all(path.startswith("unittest.") and path.rpartition(".")[2] in _ASSERTIONS for path in paths):
+        return "consumed"
     if paths <= _ITERATORS and not isinstance(up, ast.keyword):
         if paths <= {"builtins.map", "builtins.filter"} and node is call.args[0]:
             return "argument"

@@ -767,6 +767,22 @@ class Inference:
                 return Function(home, definition, value)
         return None
 
+    def only_implementation(self, function: Function) -> Function | None:
+        """The method that stands for one that its class leaves to subclasses, where the program seen so far has just one."""
+        scope, receiver = function.scope, function.receiver
+        if scope.cls is None or not isinstance(receiver, Instance) or not _left_open(scope.node):
+            return None
+        found: dict[Scope, Function] = {}
+        for home in self.project.order:
+            for cls in home.index.classes:
+                if cls is not scope.cls and scope.name in cls.bindings:
+                    value = Class(home, cls)
+                    if any(base is scope.cls for _, base in self.resolution_order(value)):
+                        for definition in self.definitions(cls, scope.name):
+                            if not _left_open(definition.node):
+                                found[definition] = Function(home, definition, Instance(value))
+        return next(iter(found.values())) if len(found) == 1 else None
+
     @staticmethod
     def argument_for(call: ast.Call, scope: Scope, arg: ast.arg, *, skip_first: bool, offset: int = 0) -> ast.expr | None:
         """The expression a call hands to a parameter; ``offset`` arguments of the call belong to somebody else."""
@@ -2149,6 +2165,20 @@ class Inference:
             if name and any(mark in name.lower() for mark in ("cache", "singleton", "memoize", "run_once", "call_once")):
                 return True
         return False
+
+
+def _left_open(node: ast.AST) -> bool:
+    """Whether a method does nothing but say that others define it: a docstring, ``...``, ``pass``, ``raise NotImplementedError``."""
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return False
+    for statement in node.body:
+        if isinstance(statement, ast.Pass) or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+            continue
+        raised = statement.exc if isinstance(statement, ast.Raise) else None
+        named = raised.func if isinstance(raised, ast.Call) else raised
+        if named is None or last_name(named) != "NotImplementedError":
+            return False
+    return True
 
 
 def _named_bases(cls: Scope, name: str) -> list[ast.expr]:
