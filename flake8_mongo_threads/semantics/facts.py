@@ -442,7 +442,7 @@ def _blocks(module: "Module", scope: Scope, depth: int) -> Blocks | None:
     for edge in module.calls.inside(scope):
         if edge.target.scope is scope:
             continue
-        inner = blocks(edge.target, depth + 1, iterated=bool(edge.target.scope.yields) and _read_here(module, edge.node))
+        inner = blocks(edge.target, depth + 1, iterated=_read_here(module, edge))
         if inner is not None:
             step = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}'")
             return (inner[0], inner[1], (edge.target.scope.name, *inner[2]), (step, *inner[3]))
@@ -593,9 +593,14 @@ def _lazily(module: "Module", at: ast.AST) -> ast.AST | None:
     return None
 
 
-def _read_here(module: "Module", node: ast.AST) -> bool:
-    """Whether the function that calls a generator reads what it gives."""
-    return isinstance(node, ast.Call) and bool(_readers(module, node, cursor=False))
+def _read_here(module: "Module", edge: Edge) -> bool:
+    """Whether the function that calls a generator runs its body: reads what it gives, or enters it as a context manager."""
+    node, target = edge.node, edge.target
+    if not isinstance(node, ast.Call) or not target.scope.yields:
+        return False
+    if isinstance(module.index.parents.get(node), ast.withitem):
+        return "contextlib.contextmanager" in target.module.inference.decorators(target.module, target.scope)
+    return bool(_readers(module, node, cursor=False))
 
 
 def blocking(module: "Module") -> list[Blocking]:
@@ -625,7 +630,7 @@ def blocking(module: "Module") -> list[Blocking]:
         for edge in edges:
             if edge.node in module.index.awaited and decorated(edge.target):
                 continue  # the decorator makes it awaitable: it runs where that decorator says
-            inner = blocks(edge.target, iterated=bool(edge.target.scope.yields) and _read_here(module, edge.node))
+            inner = blocks(edge.target, iterated=_read_here(module, edge))
             if inner is None:
                 continue
             call = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}' on the event loop")

@@ -16,7 +16,7 @@ from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, 
 from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.scopes import Binding, Import, Scope, Store
-from flake8_mongo_threads.semantics.syntax import argument, dotted, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import argument, constant, dotted, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import (
     BOTTOM,
     NOTHING,
@@ -1367,6 +1367,9 @@ class Inference:
             given = next((k.value for k in value.site.node.keywords if k.arg == name), None)
             if given is not None:
                 return self.values(value.site.module, given)
+        field = self._named_field(value, name)
+        if field is not None:
+            return field
         if "()" in path or slot(path):
             stored = self._from_store(path, name, module)
             if stored:
@@ -1382,6 +1385,27 @@ class Inference:
                 return union(*found)
         del node
         return (External(path, value.site),)
+
+    def _named_field(self, value: External, field: str | int) -> Values | None:
+        """What a tuple of ``Handles = namedtuple("Handles", "users orders")`` was given for a field, by name or position."""
+        made = value.site.node if value.site is not None and value.path == "collections.namedtuple()()" else None
+        if not isinstance(made, ast.Call) or value.site is None or any(isinstance(a, ast.Starred) for a in made.args):
+            return None
+        home = value.site.module
+        for cls in self.values(home, made.func):
+            defined = cls.site.node if isinstance(cls, External) and cls.path == "collections.namedtuple()" and cls.site is not None else None
+            fields = argument(defined, 1, "field_names") if isinstance(defined, ast.Call) else None
+            if isinstance(fields, (ast.List, ast.Tuple)):
+                names = [constant(e) for e in fields.elts]
+            else:
+                text = constant(fields)
+                names = list(text.replace(",", " ").split()) if isinstance(text, str) else []
+            if isinstance(field, int):
+                field = str(names[field]) if field < len(names) else ""
+            if field in names:
+                given = argument(made, names.index(field), field)
+                return self.values(home, given) if given is not None else None
+        return None
 
     def _from_store(self, path: str, name: str, module: "Module") -> Values:
         """What the program puts into an attribute of an application, a request or another external object."""
@@ -2047,6 +2071,8 @@ class Inference:
                     parts.append(self.element(value.elements[0]))
                 elif isinstance(value, Instance):
                     parts.append(self._tuple_field(value, position))
+                elif isinstance(value, External):
+                    parts.append(self._named_field(value, position) or UNKNOWN_ONLY)
                 elif value is OPEN:
                     parts.append((OPEN,))
                 else:

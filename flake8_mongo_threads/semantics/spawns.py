@@ -243,23 +243,21 @@ def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
         if where == "thread" and launcher.passing != spawners.NONE and single_worker(pool):
             many = False
         arguments = _arguments(call, launcher)
-        if launcher.passing == spawners.REST:
-            inner = _launcher_handed(targets)
-            if inner is not None and len(arguments) > inner.index:  # start_soon(to_thread.run_sync, f, x): what runs is f, on a thread
-                where, target = inner.where, arguments[inner.index]
-                targets, arguments = module.values(target), arguments[inner.index + 1 :]
+        handed = LAUNCHERS.get(targets[0].path) if len(targets) == 1 and isinstance(targets[0], External) else None
+        if handed is not None and len(arguments) > handed.index >= 0:
+            inner = arguments[handed.index]
+            if handed.where == spawners.THREAD and handed.passing == launcher.passing == spawners.REST:
+                # start_soon(to_thread.run_sync, f, x): what runs is f, on a thread
+                where, target, targets, arguments = handed.where, inner, module.values(inner), arguments[handed.index + 1 :]
+            elif handed.where == spawners.RUN and handed.passing == spawners.COROUTINE:
+                # Thread(target=asyncio.run, args=(coroutine(),)): the thread enters an event loop
+                path = targets[0].path  # type: ignore[attr-defined]
+                found.append(Work(module, scope, call, path, handed, handed.where, inner, module.values(inner), [], loop, many, None))
+                continue
         found.append(Work(module, scope, call, path, launcher, where, target, targets, arguments, loop, many, pool))
     if not found and isinstance(call.func, ast.Call):
         found.extend(_joblib(module, call, scope))
     return found
-
-
-def _launcher_handed(targets: Values) -> Launcher | None:
-    """The launcher of a thread that is itself what a launcher is given to call."""
-    if len(targets) != 1 or not isinstance(targets[0], External):
-        return None
-    inner = LAUNCHERS.get(targets[0].path)
-    return inner if inner is not None and inner.where == spawners.THREAD and inner.passing == spawners.REST else None
 
 
 def _coroutine_work(
