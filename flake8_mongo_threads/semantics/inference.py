@@ -1393,7 +1393,9 @@ class Inference:
             return None
         home = value.site.module
         for cls in self.values(home, made.func):
-            defined = cls.site.node if isinstance(cls, External) and cls.path == "collections.namedtuple()" and cls.site is not None else None
+            defined = (
+                cls.site.node if isinstance(cls, External) and cls.path == "collections.namedtuple()" and cls.site is not None else None
+            )
             fields = argument(defined, 1, "field_names") if isinstance(defined, ast.Call) else None
             if isinstance(fields, (ast.List, ast.Tuple)):
                 names = [constant(e) for e in fields.elts]
