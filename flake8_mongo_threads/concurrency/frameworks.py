@@ -342,3 +342,20 @@ def request_type(path: str, name: str) -> str:
         if path.startswith(prefix) and (name == parameter or (parameter == "request" and name == "req")):
             return kind
     return ""
+
+
+_APPLICATION_HOOKS: tuple[tuple[str, str], ...] = (
+    *((f"aiohttp.web.Application().{name}.append", "aiohttp.web.Application()") for name in ("on_startup", "on_shutdown", "on_cleanup", "cleanup_ctx")),
+    *((f"{base}.{name}", "sanic.Sanic()") for base in _SANIC for name in (*_SANIC_HOOKS, "listener()", "register_listener")),
+)  # fmt: skip
+_LIFESPANS = ("fastapi.FastAPI", "starlette.applications.Starlette", "litestar.Litestar")
+
+
+def application_type(path: str, parameter: str) -> str:
+    """The application that a framework passes into the first parameter of a start-up or shutdown hook.
+
+    ``path`` is the hook's decorator or registrar, or what is called with the hook as its keyword ``parameter``.
+    """
+    if not parameter:
+        return next((kind for hook, kind in _APPLICATION_HOOKS if path == hook), "")
+    return path + "()" if parameter in ("lifespan", "on_startup", "on_shutdown") and path in _LIFESPANS else ""

@@ -157,6 +157,9 @@ APPLICATIONS: frozenset[str] = frozenset(
 )
 """Objects that are the one application of a process: what is stored on one is read from any other spelling of it."""
 
+APPLICATION_STATE = "litestar.datastructures.State()"
+"""The ``state`` that Litestar injects is that of the application."""
+
 REQUEST_STATES: frozenset[str] = frozenset(
     ("starlette.requests.Request().state", "starlette.websockets.WebSocket().state", "flask.g", "quart.g", "sanic.Request().ctx")
 )
@@ -171,6 +174,8 @@ def slot(path: str) -> str:
             best = base
     if best:
         return "app" + path[len(best) :]
+    if path.startswith(APPLICATION_STATE):
+        return "app.state" + path[len(APPLICATION_STATE) :]
     for base in REQUEST_STATES:
         if path == base or path.startswith((base + ".", base + "[")):
             name = "g" if base.endswith(".g") else "request.state"

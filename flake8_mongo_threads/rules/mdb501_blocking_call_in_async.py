@@ -9,9 +9,9 @@ from flake8_mongo_threads.findings import Applicability, Finding, Fix
 from flake8_mongo_threads.rules import repair
 from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.semantics.awaiting import can_await
-from flake8_mongo_threads.semantics.facts import Blocking
+from flake8_mongo_threads.semantics.facts import Blocking, Read
 from flake8_mongo_threads.semantics.syntax import last_name, walk
-from flake8_mongo_threads.semantics.values import External
+from flake8_mongo_threads.semantics.values import External, Function
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -127,8 +127,13 @@ RULE = Rule(
 )
 
 
+_FORMS = frozenset(("for", "comprehension", "unpack"))
+"""Iterations that no function performs."""
 _CONSUMERS = frozenset(("list", "tuple", "set", "frozenset", "sorted"))
 """What reads a cursor to its end, and can do so on another thread: the cursor is handed over."""
+
+_SHORT = frozenset(("next", "any", "all"))
+"""What reads a cursor only as far as it must: a list of all documents would be much more."""
 
 
 @RULE.on(Blocking)
@@ -137,9 +142,9 @@ def check(module: "Module", fact: Blocking) -> Iterator[Finding]:
     if module.contexts.hook(fact.scope):
         return
     operation = fact.operation
-    what = {"for": "iteration of a cursor", "comprehension": "iteration of a cursor"}.get(operation.name, f"'{operation.name}'")
-    if operation.implicit and what.startswith("'"):
-        what = f"{what} of a cursor"
+    what = f"'{operation.name}'"
+    if operation.implicit:
+        what = f"{what} of a cursor" if operation.name.isidentifier() and operation.name not in _FORMS else "iteration of a cursor"
     if fact.direct:
         text = f"{what} blocks the event loop in {fact.place}: await asyncio.to_thread(...) or use AsyncMongoClient"
     else:
@@ -159,6 +164,12 @@ def _fix(module: "Module", fact: Blocking) -> Fix | None:
     if fact.direct and isinstance(node, ast.Call) and last_name(node.func) == "aggregate" and _consumed(module, node, parent):
         # both the first batch and the others belong on the thread
         return _read_on_thread(module, parent, "await asyncio.to_thread(lambda: {0})")
+    if isinstance(operation, Read) and fact.direct and operation.name in _SHORT:
+        return None
+    if not fact.direct and isinstance(node, ast.Call) and _gives_generator(module, node):
+        # calling it runs nothing: what reads it belongs on the thread
+        read = operation.owner.family != "change-stream" and (iterated or _consumed(module, node, parent))
+        return _read_on_thread(module, node, "await asyncio.to_thread(list, {0})") if read else None
     if fact.direct and operation.implicit:
         if iterated and operation.owner.family == "cursor" and not _tailable(node):
             return _read_on_thread(module, node, "await asyncio.to_thread(list, {0})")
@@ -169,6 +180,10 @@ def _fix(module: "Module", fact: Blocking) -> Fix | None:
         # only the first batch would be fetched on the thread
         return _read_on_thread(module, node, "await asyncio.to_thread(lambda: list({0}))")
     return repair.offload(module, node)
+
+
+def _gives_generator(module: "Module", call: ast.Call) -> bool:
+    return any(isinstance(v, Function) and v.scope.yields for v in module.values(call.func))
 
 
 def _consumed(module: "Module", node: ast.AST, parent: ast.AST | None) -> bool:

@@ -82,14 +82,29 @@ _CONSUMERS = frozenset(
     )
 )  # fmt: skip
 """Callables that read their argument and cannot await it."""
+LAZY_ITERATORS = frozenset(
+    (
+        *("builtins." + n for n in ("enumerate", "zip", "map", "filter", "iter", "reversed")),
+        *("itertools." + n for n in ("accumulate", "batched", "chain", "dropwhile", "filterfalse", "groupby", "islice", "takewhile", "zip_longest")),
+        "tqdm.tqdm", "tqdm.auto.tqdm", "rich.progress.track", "more_itertools.chunked",
+    )
+)  # fmt: skip
+"""Callables that read their arguments as far as they are iterated themselves, and not before."""
 _ITERATORS = frozenset(
     (
-        *("builtins." + n for n in ("list", "tuple", "set", "frozenset", "sorted", "sum", "min", "max", "any", "all", "enumerate", "zip")),
-        *("builtins." + n for n in ("map", "filter", "iter", "next", "reversed")),
-        "collections.deque", "itertools.chain", "itertools.islice", "pandas.DataFrame", "polars.DataFrame", "collections.Counter",
+        *("builtins." + n for n in ("list", "tuple", "set", "frozenset", "sorted", "sum", "min", "max", "any", "all", "next")),
+        "collections.deque", "pandas.DataFrame", "polars.DataFrame", "collections.Counter", *LAZY_ITERATORS,
     )
 )  # fmt: skip
 """Callables that iterate their arguments (``dict`` does too, and counts so for a cursor)."""
+_ASSERTIONS = frozenset(
+    "assert" + what
+    for what in (
+        "True", "False", "Equal", "NotEqual", "IsNone", "IsNotNone", "In", "NotIn", "Greater", "GreaterEqual", "Less", "LessEqual", "AlmostEqual",
+        "CountEqual", "DictEqual", "ListEqual",
+    )
+)  # fmt: skip
+"""Assertions of a unittest case that look at a value and await nothing."""
 _NEUTRAL = frozenset(("builtins.isinstance", "builtins.type", "builtins.id", "builtins.hasattr", "builtins.callable"))
 
 CONTEXTS = frozenset(
@@ -226,6 +241,8 @@ def _argument(module: "Module", node: ast.AST, up: ast.AST) -> str:
         return "iteration" if (_joins(call) or _extends(module, call)) and node in call.args else "argument"
     if paths <= _NEUTRAL:
         return "peek"
+    if all(path.startswith("unittest.") and path.rpartition(".")[2] in _ASSERTIONS for path in paths):
+        return "consumed"
     if paths <= _ITERATORS and not isinstance(up, ast.keyword):
         if paths <= {"builtins.map", "builtins.filter"} and node is call.args[0]:
             return "argument"
@@ -772,13 +789,14 @@ def sync_iterations(module: "Module") -> list[SyncIteration]:
                 kind = awaited_kind(module, awaitable) if awaitable is not None else None
                 unawaited = kind is not None
             if kind is not None and kind.family in CURSORS and kind.flavour != "sync":
-                add(use.node, use.at, "unpack" if use.how == "unpack" else _iteration_name(use.at), kind, unawaited)
+                add(use.node, use.at, "unpack" if use.how == "unpack" else iteration_name(use.at), kind, unawaited)
     return sorted(
         (i for i in found.values() if not expects_failure(module, i.node) and not for_sync_twin(module, i.node)), key=lambda i: i.span
     )
 
 
-def _iteration_name(at: ast.AST) -> str:
+def iteration_name(at: ast.AST) -> str:
+    """What iterates, for a message: the name of the function that is called, else the form."""
     if isinstance(at, ast.For):
         return "for"
     if isinstance(at, ast.comprehension):

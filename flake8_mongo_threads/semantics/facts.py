@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
 
 MAX_BLOCK_DEPTH = 8
+MAX_READS = 16
+MAX_LAZY = 4
+"""Lazy iterators over one another that are looked through."""
 
 
 # ---------------------------------------------------------------------- clients
@@ -418,25 +421,28 @@ class Blocking:
 Blocks = tuple[Operation, "Module", tuple[str, ...], tuple[Step, ...]]
 
 
-def blocks(function: Function, depth: int = 0) -> Blocks | None:
-    """The first synchronous driver operation that running a plain function performs, with the way to it."""
+def blocks(function: Function, depth: int = 0, *, iterated: bool = False) -> Blocks | None:
+    """The first synchronous driver operation that running a plain function performs, with the way to it.
+
+    Calling a generator runs nothing: its body counts only where what it gives is ``iterated``.
+    """
     module, scope = function.module, function.scope
     if depth > MAX_BLOCK_DEPTH or scope.is_async:
         return None
-    if scope.yields or module.inference.decorators(module, scope) & OFFLOADING_DECORATORS:
+    if (scope.yields and not iterated) or module.inference.decorators(module, scope) & OFFLOADING_DECORATORS:
         return None
     result: Blocks | None = module.remember("blocks", scope, lambda: _blocks(module, scope, depth))
     return result
 
 
 def _blocks(module: "Module", scope: Scope, depth: int) -> Blocks | None:
-    for operation in operations_in(module, scope):
+    for operation in (*operations_in(module, scope), *reads(module, scope)):
         if is_blocking(module, operation):
             return (operation, module, (), (module.step(operation.node, f"'{operation.name}' blocks until the server answers"),))
     for edge in module.calls.inside(scope):
         if edge.target.scope is scope:
             continue
-        inner = blocks(edge.target, depth + 1)
+        inner = blocks(edge.target, depth + 1, iterated=_read_here(module, edge))
         if inner is not None:
             step = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}'")
             return (inner[0], inner[1], (edge.target.scope.name, *inner[2]), (step, *inner[3]))
@@ -481,6 +487,8 @@ def is_blocking(module: "Module", operation: Operation) -> bool:
         return False
     if operation.name in ("close", "end_session", "kill_cursors"):
         return False
+    if isinstance(operation, Read):
+        return True
     if operation.implicit:
         return operation.name in _EAGER or (operation.name in ("for", "comprehension") and not _lazy_generator(module, operation))
     return True
@@ -493,6 +501,108 @@ def _lazy_generator(module: "Module", operation: Operation) -> bool:
     return isinstance(owner, ast.GeneratorExp)
 
 
+class Read(Operation):
+    """The reading of a cursor by what its own function does with a lazy iterator over it, or by an expression that is no call.
+
+    ``sum(d["n"] for d in cursor)``, ``for i, d in enumerate(cursor)``, ``[*cursor]``, ``first, *rest = cursor``, ``cursor[0]``.
+    """
+
+    __slots__ = ()
+
+
+def reads(module: "Module", scope: Scope) -> list[Read]:
+    """The readings of synchronous cursors in a function that are neither loops nor calls with the cursor itself."""
+
+    def compute() -> list[Read]:
+        found: dict[ast.AST, Read] = {}
+        for operation in operations_in(module, scope):
+            if operation.owner.flavour != "sync" or (operation.implicit and is_blocking(module, operation)):
+                continue
+            result = operation.method.member.result if operation.method is not None else ""
+            if not operation.implicit and (operation.call is None or (result != "self" and result not in CURSORS)):
+                continue
+            for node, name in _readers(module, operation.node):
+                owner = module.inference.kind(module, operation.node) or operation.owner
+                found.setdefault(node, Read(module, node, scope.function, None, owner, name, True))
+        return list(found.values())
+
+    result: list[Read] = module.remember("reads", scope.function, compute, [])
+    return result
+
+
+def _readers(module: "Module", start: ast.AST, *, cursor: bool = True) -> list[tuple[ast.AST, str]]:
+    """Where a function reads what an expression gives, through lazy iterators over it: the place, and the name of what reads.
+
+    The expression is a ``cursor``, whose plain loops and calls are operations of their own, or a generator of the program.
+    """
+    from flake8_mongo_threads.semantics.awaiting import iteration_name, uses
+
+    found: list[tuple[ast.AST, str]] = []
+    pending: list[tuple[ast.AST, ast.AST, int]] = [(start, start, 0)]
+    while pending and len(found) < MAX_READS:
+        node, place, depth = pending.pop(0)
+        for use in uses(module, node):
+            if use.collected:
+                continue
+            here = use.node if use.named else place
+            direct = cursor and depth == 0
+            if direct and not _is_sync_cursor(module, use.node):
+                continue
+            grows = use.how == "operand" and isinstance(use.at, ast.AugAssign) and isinstance(use.at.op, ast.Add)
+            if direct and use.how == "subscript" and not isinstance(use.at.slice, ast.Slice):  # type: ignore[attr-defined]
+                found.append((here, "[]"))
+            elif use.how in ("iteration", "unpack") or grows or (use.how == "consumed" and _copies(module, use.at)):
+                again = _lazily(module, use.at)
+                if again is not None:
+                    if depth < MAX_LAZY:
+                        pending.append((again, here, depth + 1))
+                elif not (direct and _operation_of_its_own(module, use.at)):
+                    found.append((here, "unpack" if use.how == "unpack" else iteration_name(use.at)))
+    return found
+
+
+def _copies(module: "Module", at: ast.AST) -> bool:
+    """Whether a call reads all that its argument gives, of those that take other things as well."""
+    paths = [v.path if isinstance(v, External) else "" for v in module.values(at.func)] if isinstance(at, ast.Call) else []
+    return bool(paths) and all(path in ("builtins.dict", "bson.json_util.dumps") for path in paths)
+
+
+def _is_sync_cursor(module: "Module", node: ast.AST) -> bool:
+    kind = module.inference.kind(module, node)
+    return kind is not None and kind.family in CURSORS and kind.flavour == "sync"
+
+
+def _operation_of_its_own(module: "Module", at: ast.AST) -> bool:
+    """Whether an iteration is one of those that ``iterations`` finds and that block."""
+    if isinstance(at, ast.Call):
+        name = last_name(at.func)
+        return name in _EAGER and _is_builtin(module, at.func, name)
+    return isinstance(at, (ast.For, ast.comprehension))
+
+
+def _lazily(module: "Module", at: ast.AST) -> ast.AST | None:
+    """The lazy iterator that iterates in place of its reader: a generator expression, or a call of ``enumerate`` and the like."""
+    from flake8_mongo_threads.semantics.awaiting import LAZY_ITERATORS
+
+    if isinstance(at, ast.comprehension):
+        owner = module.index.parents.get(at)
+        return owner if isinstance(owner, ast.GeneratorExp) else None
+    if isinstance(at, ast.Call):
+        paths = [v.path if isinstance(v, External) else "" for v in module.values(at.func)]
+        return at if paths and all(path in LAZY_ITERATORS for path in paths) else None
+    return None
+
+
+def _read_here(module: "Module", edge: Edge) -> bool:
+    """Whether the function that calls a generator runs its body: reads what it gives, or enters it as a context manager."""
+    node, target = edge.node, edge.target
+    if not isinstance(node, ast.Call) or not target.scope.yields:
+        return False
+    if isinstance(module.index.parents.get(node), ast.withitem):
+        return "contextlib.contextmanager" in target.module.inference.decorators(target.module, target.scope)
+    return bool(_readers(module, node, cursor=False))
+
+
 def blocking(module: "Module") -> list[Blocking]:
     """Synchronous driver I/O on the event loop."""
     from flake8_mongo_threads.semantics.awaiting import callbacks, decorated
@@ -501,7 +611,11 @@ def blocking(module: "Module") -> list[Blocking]:
     found: list[Blocking] = []
     # an async callback of a synchronous transaction never runs: its colour is what is reported
     never_run = {function.scope for function, flavour in callbacks(module) if flavour == "sync" and function.scope.is_async}
-    for operation in [*module.facts(Operation), *_hidden_operations(module)]:
+    hidden: list[Operation] = _hidden_operations(module)
+    for function in dict.fromkeys(o.scope.function for o in module.facts(Operation)):
+        if function not in never_run and loop_place(module, function):
+            hidden.extend(reads(module, function))
+    for operation in [*module.facts(Operation), *hidden]:
         scope = operation.scope.function
         place = loop_place(module, scope)
         if not place or scope in never_run or (operation.implicit and spoken_for(module, operation)):
@@ -516,7 +630,7 @@ def blocking(module: "Module") -> list[Blocking]:
         for edge in edges:
             if edge.node in module.index.awaited and decorated(edge.target):
                 continue  # the decorator makes it awaitable: it runs where that decorator says
-            inner = blocks(edge.target)
+            inner = blocks(edge.target, iterated=_read_here(module, edge))
             if inner is None:
                 continue
             call = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}' on the event loop")
@@ -605,9 +719,49 @@ def _reached(module: "Module", work: Work) -> list[tuple[Driver, str, ast.AST, b
                 found.extend((driver, "argument", expression, False) for driver in _drivers(module, expression))
             found.extend(_carried(module, value.call.func))
     for function in work.functions:
-        found.extend((*reads, False) for reads in captured(function))
+        for reads in captured(function):
+            given = _given_to_factory(module, work, function, reads[2]) if reads[1] == "closure" else None
+            if given is None:
+                found.append((*reads, False))
+            else:
+                found.extend((driver, "argument", expression, False) for expression in given for driver in _drivers(module, expression))
         for helper in helpers(function):
             found.extend((*reads, False) for reads in captured(helper) if reads[1] != "self" or same_object(function, helper))
+    return found
+
+
+def _given_to_factory(module: "Module", work: Work, function: Function, name: ast.AST) -> list[ast.expr] | None:
+    """What the call that made a launched closure gave for a name that the closure reads: ``Thread(target=reader(cursor))``.
+
+    Nothing when the call is not to be seen; None when the name is no parameter of a function that makes the closure for others.
+    """
+    home = function.module.index
+    factory = home.scope(name).binder(name.id) if isinstance(name, ast.Name) else None
+    if factory is None or not isinstance(name, ast.Name) or factory.kind != "function" or factory is work.scope.function:
+        return None
+    parameter = next((p for p in factory.params if p.arg == name.id), None)
+    if parameter is None or len(factory.bindings[name.id]) != 1 or factory.encloses(work.scope):
+        return None
+    targets: list[ast.AST | None] = [work.target]
+    if isinstance(work.target, ast.Name):
+        scope = module.index.scope(work.target).binder(work.target.id)
+        targets = [b.value for b in module.index.reaching(scope, work.target.id, work.target)] if scope is not None else []
+
+    def given(targets: list[ast.AST | None]) -> list[ast.expr]:
+        found = []
+        for target in targets:
+            if isinstance(target, ast.Call):
+                for value in module.values(target.func):
+                    if isinstance(value, Function) and value.scope is factory:
+                        argument = module.inference.argument_for(target, factory, parameter, skip_first=value.receiver is not None)
+                        found.extend([argument] if argument is not None else [])
+        return found
+
+    found = given(targets)
+    if not found:  # it came by a list or an attribute: the only call there is must have made it
+        loads = module.index.attribute_loads if factory.cls is not None else module.index.name_loads
+        found = given([module.index.parents.get(load) for load in loads.get(factory.name, ())])
+        return found if len(found) == 1 else []
     return found
 
 

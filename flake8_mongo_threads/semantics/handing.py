@@ -9,7 +9,7 @@ from flake8_mongo_threads.semantics.carrying import bound_in
 from flake8_mongo_threads.semantics.facts import PRODUCERS, blocks, operations_in
 from flake8_mongo_threads.semantics.inference import CURSORS
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.sharing import at_once, waits_for_each
+from flake8_mongo_threads.semantics.sharing import at_once, identity, waits_for_each
 from flake8_mongo_threads.semantics.spawns import Work, flatten, single_worker
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, argument, base_of, constant, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import (
@@ -368,7 +368,7 @@ class SharedDocument:
 def shared_documents(module: "Module") -> list[SharedDocument]:
     """Documents made once and inserted by work that runs several times at once, or by several pieces of work at once."""
     found: list[SharedDocument] = []
-    groups: dict[str, list[tuple[Work, ast.expr, Step]]] = {}
+    groups: dict[object, list[tuple[Work, ast.expr, Step]]] = {}
     for work in module.calls.works:
         if work.where in (spawners.PROCESS, spawners.RUN, spawners.SIGNAL, spawners.FINALIZER, spawners.EXIT, spawners.CALLBACK):
             continue
@@ -381,7 +381,9 @@ def shared_documents(module: "Module") -> list[SharedDocument]:
             if work.many:
                 found.append(SharedDocument(module, work, document, made))
             else:
-                groups.setdefault(f"{made.path}:{made.line}:{made.col}:{id(work.scope.function)}", []).append((work, document, made))
+                apart = None if home is not module or not _made_by_call(home, document) else identity(home, document)
+                key = (made.path, made.line, made.col, id(work.scope.function), apart)
+                groups.setdefault(key, []).append((work, document, made))
             break
     for group in groups.values():
         for position, (work, document, made) in enumerate(group):
@@ -510,9 +512,7 @@ def _made_once(module: "Module", document: ast.expr, work: Work | None) -> Step 
     site = values[0].site
     if isinstance(site.node, (ast.DictComp, ast.Subscript)):
         return None
-    if isinstance(values[0], Sequence) and not (
-        isinstance(site.node, ast.List) and site.node.elts and all(isinstance(e, ast.Dict) for e in site.node.elts)
-    ):
+    if isinstance(values[0], Sequence) and not _documents(site.node):
         return None
     if isinstance(document, ast.Name):
         scope = module.index.scope(document)
@@ -521,15 +521,43 @@ def _made_once(module: "Module", document: ast.expr, work: Work | None) -> Step 
             return None
         if any(b.how not in ("assign", "ann") for b in current.bindings[document.id]):
             return None
-        if work is not None and work.loop is not None:
-            node: ast.AST | None = site.node
-            while node is not None:
-                if node is work.loop:
-                    return None
-                node = site.module.index.parents.get(node)
     elif path_key(document) == "":
         return None
+    if work is not None and work.loop is not None:
+        if site.module is module and module.index.within(site.node, work.loop):
+            return None
+        if _made_by_call(module, document) and _anew(module, document, work.loop):
+            return None
     return site.step("the document is made here, once")
+
+
+def _documents(made: ast.AST) -> bool:
+    """Whether an expression makes a list of documents of its own."""
+    if isinstance(made, ast.ListComp):
+        return isinstance(made.elt, ast.Dict)
+    return isinstance(made, ast.List) and bool(made.elts) and all(isinstance(e, ast.Dict) for e in made.elts)
+
+
+def _made_by_call(module: "Module", document: ast.expr) -> bool:
+    """Whether what makes a document is a function that is none of those around its use: each call of it makes another."""
+    home = next((v.site.module.index.scope(v.site.node).function for v in known(module.values(document)) if v.site is not None), None)  # type: ignore[attr-defined]
+    here = module.index.scope(document)
+    return home is not None and home.kind not in ("module", "class") and home is not here.function and not home.encloses(here)
+
+
+def _anew(module: "Module", document: ast.expr, loop: ast.AST) -> bool:
+    """Whether each turn of a loop binds what a document is read from anew."""
+    base = base_of(document)
+    scope = module.index.scope(base).binder(base.id) if isinstance(base, ast.Name) else None
+    if scope is None or not isinstance(base, ast.Name):
+        return False
+    stores = [b.node for b in scope.bindings[base.id]]
+    if isinstance(document, ast.Attribute):
+        path = path_key(document)
+        stores_of = [s.target for s in module.index.attribute_stores.get(document.attr, ()) if path_key(s.target) == path]
+        if stores_of and all(module.index.within(s, loop) for s in stores_of):
+            return True
+    return bool(stores) and all(module.index.within(s, loop) for s in stores)
 
 
 PRODUCERS[HandedCall] = handed_calls

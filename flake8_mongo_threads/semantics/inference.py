@@ -121,6 +121,8 @@ _NAMED_TUPLE = "collections.namedtuple()"
 _NAMESPACES = frozenset(("types.SimpleNamespace()", "argparse.Namespace()"))
 _MADE_OF_ARGUMENTS = frozenset((*_NAMESPACES, _NAMED_TUPLE + "()"))
 """Objects whose attributes are the arguments of the call that made them."""
+_STORES_OF_FRAMEWORKS = frozenset(("app.state", "app.ctx", "app.extensions", "app.config"))
+"""What applications have of themselves, for programs to put things in."""
 _APPLICATION_NAMES = frozenset(("app", "application", "bot"))
 
 _PLAIN_BASES = frozenset(
@@ -586,9 +588,8 @@ class Inference:
             return self._task_class(module, scope)
         if scope.name == "setup" and scope.positional == [arg] and self._is_extension(module, scope, arg):
             return (External("discord.ext.commands.Bot()"),)
-        if arg.arg == "app" and scope.decorators and scope.positional[:1] == [arg]:
-            listens = any(path.startswith(("sanic.Sanic().", "sanic.Blueprint().")) for path in self.decorators(module, scope))
-            return (External("sanic.Sanic()"),) if listens else None
+        if arg.arg in ("app", "application", "_app"):
+            return self._application(module, scope, arg)
         if arg.arg not in ("request", "req", "ctx", "context", "update"):
             return None
         from flake8_mongo_threads.concurrency.frameworks import request_type
@@ -597,6 +598,31 @@ class Inference:
             path = request_type(value, arg.arg)
             if path:
                 return (External(path),)
+        return None
+
+    def _application(self, module: "Module", scope: Scope, arg: ast.arg) -> Values | None:
+        """The application that a framework hands to a hook: ``app.on_startup.append(hook)``, ``FastAPI(lifespan=hook)``."""
+        from flake8_mongo_threads.concurrency.frameworks import application_type
+
+        first = scope.positional[1:] if scope.cls is not None else scope.positional
+        if first[:1] != [arg]:
+            return None
+        for path in sorted(self.decorators(module, scope)):
+            kind = application_type(path, "")
+            if kind:
+                return (External(kind),)
+        for home, reference in self.references(module, scope)[:MAX_CALLERS]:
+            parents = home.index.parents
+            parent = parents.get(reference)
+            if isinstance(parent, (ast.List, ast.Tuple)):
+                parent = parents.get(parent)
+            named = parent.arg or "" if isinstance(parent, ast.keyword) else ""
+            call = parents.get(parent) if isinstance(parent, ast.keyword) else parent
+            if isinstance(call, ast.Call) and call.func is not reference and self.names(home, reference, scope) is not None:
+                for value in self.values(home, call.func):
+                    kind = application_type(value.path, named) if isinstance(value, External) else ""
+                    if kind:
+                        return (External(kind),)
         return None
 
     @staticmethod
@@ -630,10 +656,11 @@ class Inference:
         if scope.cls is not None:
             found.extend(sorted(base + "()" for base in self.external_bases(Class(module, scope.cls))))
         if not found and scope.parent is not None and scope.parent.kind == "module":
-            for reference in module.index.name_loads.get(scope.name, ())[:MAX_CALLERS]:
-                parent = module.index.parents.get(reference)
+            for home, reference in self.references(module, scope)[:MAX_CALLERS]:
+                parent = home.index.parents.get(reference)
                 if isinstance(parent, ast.Call) and parent.func is not reference:
-                    found.extend(v.path for v in self.values(module, parent.func) if isinstance(v, External))
+                    if home is module or self.names(home, reference, scope) is not None:
+                        found.extend(v.path for v in self.values(home, parent.func) if isinstance(v, External))
         return found
 
     def deeper(self) -> bool:
@@ -812,6 +839,22 @@ class Inference:
             for definition in self.definitions(cls, name):
                 return Function(home, definition, value)
         return None
+
+    def only_implementation(self, function: Function) -> Function | None:
+        """The method that stands for one that its class leaves to subclasses, where the program seen so far has just one."""
+        scope, receiver = function.scope, function.receiver
+        if scope.cls is None or not isinstance(receiver, Instance) or not _left_open(scope.node):
+            return None
+        found: dict[Scope, Function] = {}
+        for home in self.project.order:
+            for cls in home.index.classes:
+                if cls is not scope.cls and scope.name in cls.bindings:
+                    value = Class(home, cls)
+                    if any(base is scope.cls for _, base in self.resolution_order(value)):
+                        for definition in self.definitions(cls, scope.name):
+                            if not _left_open(definition.node):
+                                found[definition] = Function(home, definition, Instance(value))
+        return next(iter(found.values())) if len(found) == 1 else None
 
     @staticmethod
     def argument_for(call: ast.Call, scope: Scope, arg: ast.arg, *, skip_first: bool, offset: int = 0) -> ast.expr | None:
@@ -1495,18 +1538,20 @@ class Inference:
         del node
         return (External(path, value.site),)
 
-    def _argument_named(self, value: External, name: str) -> Values | None:
-        """What the call that made a namespace or a named tuple hands over for one of its attributes."""
+    def _argument_named(self, value: External, name: str | int) -> Values | None:
+        """What the call that made a namespace or a named tuple hands over for one of its attributes, of a tuple by position, too."""
         call = value.site.node if value.site is not None else None
-        if value.site is None or not isinstance(call, ast.Call):
+        if value.site is None or not isinstance(call, ast.Call) or any(isinstance(a, ast.Starred) for a in call.args):
             return None
         home = value.site.module
-        given = keyword(call, name)
+        given = keyword(call, name) if isinstance(name, str) else None
         if given is None and value.path not in _NAMESPACES:
             for cls in self.values(home, call.func):
                 fields = self._tuple_fields(cls)
+                if isinstance(name, int):
+                    name = fields[name] if 0 <= name < len(fields) else ""
                 if name in fields:
-                    given = argument(call, fields.index(name))
+                    given = argument(call, fields.index(name), name)
         return self.values(home, given) if given is not None else None
 
     def _tuple_fields(self, value: Value) -> list[str]:
@@ -1536,9 +1581,9 @@ class Inference:
             if not found and slot(path):
                 for home in self.siblings(module, (f".{name} =", f".{name}: ", f".{name}=")):
                     found.extend(self._matching_stores(home, name, wanted))
-            if not found and wanted == "app." + name:
-                found.extend(self._application_members(name, module))
-            if not found and slot(path):
+            if not found and wanted == "app." + name and wanted not in _STORES_OF_FRAMEWORKS:
+                found.extend(self._application_members(path.partition(".")[0], name, module))
+            if not found and slot(path) and wanted not in _STORES_OF_FRAMEWORKS:
                 for home in list(self.project.order):
                     found.extend(self._stores_on_open(home, name, wanted))
             found = [v for v in found if v]
@@ -1547,13 +1592,16 @@ class Inference:
             self.hops -= 1
             self.active.discard(key)
 
-    def _application_members(self, name: str, module: "Module") -> list[Values]:
-        """What the program's own class of the application defines under a name: a method or property of ``class Bot(commands.Bot)``."""
+    def _application_members(self, package: str, name: str, module: "Module") -> list[Values]:
+        """What the program's own class of the application, made of one of a package, defines under a name: a method or property of
+        ``class Bot(commands.Bot)``."""
         found = []
         for home in list(self.project.order):
             for cls in home.index.classes:
                 owner = Class(home, cls)
-                if name in cls.bindings and any(slot(base + "()") == "app" for base in self.external_bases(owner)):
+                if name in cls.bindings and any(
+                    base.startswith(package + ".") and slot(base + "()") == "app" for base in self.external_bases(owner)
+                ):
                     found.append(self.instance_attribute(Instance(owner), name, None, module))
         return found
 
@@ -1887,15 +1935,10 @@ class Inference:
                 if name in ("values", "copy") or (name == "keys" and isinstance(value, Sequence)):
                     parts.append((Sequence(elements, Site(module, node), many=True),) if name == "values" else (value,))
                 elif name == "items":
-                    pairs = tuple(
-                        Element(
-                            module,
-                            scope,
-                            None,
-                            (Sequence((Element(module, scope, None, UNKNOWN_ONLY), e), Site(module, node), exact=True),),
-                        )
-                        for e in elements
-                    )
+                    # one pair for all: equal sites are one alternative
+                    inner = Element(module, scope, None, union(*(self.element(e) for e in elements[:12])))
+                    pair = Sequence((Element(module, scope, None, UNKNOWN_ONLY), inner), Site(module, node), exact=True)
+                    pairs = (Element(module, scope, None, (pair,)),) if elements else ()
                     parts.append((Sequence(pairs, Site(module, node), many=True),))
                 elif name in ("get", "pop", "setdefault", "popleft", "__getitem__", "get_nowait"):
                     wanted = self._constant(module, node.args[0]) if node.args else None
@@ -2246,6 +2289,8 @@ class Inference:
                     parts.append(self.element(value.elements[0]))
                 elif isinstance(value, Instance):
                     parts.append(self._tuple_field(value, position))
+                elif isinstance(value, External) and value.path == _NAMED_TUPLE + "()":
+                    parts.append(self._argument_named(value, position) or UNKNOWN_ONLY)
                 elif value is OPEN:
                     parts.append((OPEN,))
                 else:
@@ -2364,6 +2409,20 @@ class Inference:
             if name and any(mark in name.lower() for mark in ("cache", "singleton", "memoize", "run_once", "call_once")):
                 return True
         return False
+
+
+def _left_open(node: ast.AST) -> bool:
+    """Whether a method does nothing but say that others define it: a docstring, ``...``, ``pass``, ``raise NotImplementedError``."""
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return False
+    for statement in node.body:
+        if isinstance(statement, ast.Pass) or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+            continue
+        raised = statement.exc if isinstance(statement, ast.Raise) else None
+        named = raised.func if isinstance(raised, ast.Call) else raised
+        if named is None or last_name(named) != "NotImplementedError":
+            return False
+    return True
 
 
 def _named_bases(cls: Scope, name: str) -> list[ast.expr]:

@@ -12,11 +12,12 @@ from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.contexts import LOOP, PER_REQUEST, THREADS, Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, operations_in
+from flake8_mongo_threads.semantics.inference import CURSORS
 from flake8_mongo_threads.semantics.lifecycle import is_kept
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import exclusive
 from flake8_mongo_threads.semantics.spawns import Work, flatten, repeating_loop
-from flake8_mongo_threads.semantics.syntax import ends
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, ends
 from flake8_mongo_threads.semantics.values import Awaitable, Driver, External, Function, Method, Sequence, Value
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ MAX_REACHED = 80
 MAX_STARTS = 40
 
 _MAIN_NAMES = ("main", "run", "cli", "start", "entry", "serve", "execute", "bootstrap")
-_MARKS = ("run(", "run_until_complete(", "async_to_sync(", "run_sync(")
+_MARKS = ("run(", "asyncio.run,", "run_until_complete(", "async_to_sync(", "run_sync(")
 """What a text must contain to enter an event loop. ``nest_asyncio`` makes asyncio.run reuse the loop that there is."""
 _LIBRARIES = ("asyncio", "anyio", "trio", "asgiref")
 """The libraries that enter an event loop: a program with an entry imports one of them somewhere."""
@@ -116,6 +117,8 @@ def _outer_clients(module: "Module", work: Work) -> dict[int, tuple[Driver, Step
         for operation in operations_in(home, function.scope):
             if operation.owner.flavour != "sync" and (operation.io or operation.coroutine):
                 candidates.append((operation.owner, home.step(operation.node, f"'{operation.name}' uses the client")))
+        for cursor, node in _iterated(home, function.scope):
+            candidates.append((cursor, home.step(node, "a cursor of the client is iterated")))
         calls = home.calls.of(function.scope)
         pending.extend(edge.target for edge in calls.edges)
         for launched in calls.works:
@@ -133,6 +136,23 @@ def _outer_clients(module: "Module", work: Work) -> dict[int, tuple[Driver, Step
         if maker in reached and not _kept(home, node):
             continue
         found.setdefault(id(node), (client, step))
+    return found
+
+
+def _iterated(module: "Module", scope: Scope) -> list[tuple[Driver, ast.AST]]:
+    """The cursors that ``async for`` reads in a function: making one touches no event loop, reading it does."""
+    found: list[tuple[Driver, ast.AST]] = []
+    for loop in module.index.loops_in.get(scope, ()):
+        if isinstance(loop, ast.AsyncFor):
+            read = [loop.iter]
+        elif isinstance(loop, COMPREHENSIONS):
+            read = [generator.iter for generator in loop.generators if generator.is_async]
+        else:
+            continue
+        for expression in read:
+            kind = module.inference.kind(module, expression)
+            if kind is not None and kind.family in CURSORS and kind.flavour != "sync":
+                found.append((kind, expression))
     return found
 
 
@@ -207,6 +227,7 @@ def loop_crossings(module: "Module") -> list[LoopCrossing]:
             found[entry.node] = LoopCrossing(module, entry.node, client, reason[0], (use, *reason[1]))
     for scope in [module.index.module_scope, *module.index.functions]:
         _in_sequence(module, scope, found)
+    _test_after_test(module, found)
     _beside_a_loop(module, own, found)
     return sorted(found.values(), key=lambda c: c.span)
 
@@ -329,6 +350,33 @@ def _in_sequence(module: "Module", scope: Scope, found: dict[ast.AST, LoopCrossi
                     (first.module.step(first.node, "the first event loop"), *steps),
                 )
                 break
+
+
+def _test_after_test(module: "Module", found: dict[ast.AST, LoopCrossing]) -> None:
+    """Tests that each enter a loop of their own with one client of the module or of their class: a runner runs them in one go."""
+    earlier: list[tuple[Scope, Entry]] = []
+    for scope in module.index.functions:
+        if scope.is_async or not scope.name.startswith("test") or scope.parent is None or scope.parent.kind not in ("module", "class"):
+            continue
+        for node, entry, steps in _starts(module, scope):
+            if not entry.makes_its_own:
+                continue
+            kept = {key: c for key, (c, _) in entry.clients.items() if c.site is not None and _outlives_tests(c)}
+            for other, first in earlier:
+                common = [key for key in kept if key in first.clients]
+                if other is not scope and common and entry.node not in found:
+                    text = f"test '{other.name}' has bound it to the event loop entered at line {getattr(first.node, 'lineno', 1)}"
+                    step = first.module.step(first.node, "the first event loop")
+                    _note(module, found, node, entry, kept[common[0]], text, (step, *steps))
+                    break
+            if kept:
+                earlier.append((scope, entry))
+
+
+def _outlives_tests(client: Driver) -> bool:
+    """Whether a client is made once for all tests: at import or with the class, not by ``setUp`` or a fixture."""
+    site = client.site
+    return site is not None and site.module.index.scope(site.node).function.kind in ("module", "class")
 
 
 def _note(

@@ -10,7 +10,7 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation, blocks, i
 from flake8_mongo_threads.semantics.inference import CURSORS
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, flatten
-from flake8_mongo_threads.semantics.values import Driver, Function, Method, Value
+from flake8_mongo_threads.semantics.values import Driver, External, Function, Method, Value
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -159,13 +159,12 @@ def _last_method(module: "Module", scope: Scope) -> str:
 def _result(module: "Module", work: Work) -> tuple[ast.AST | None, list[Use]]:
     """The expression that awaits a hand-over, and what is done with what it gives."""
     index = module.index
-    call: ast.AST = work.call
-    up = index.parents.get(call)
-    if work.launcher.passing == spawners.NONE and isinstance(up, ast.Call) and up.func is call:
-        call = up
+    calls: list[ast.AST] = [work.call]
+    if work.launcher.passing == spawners.NONE:  # what it gives is called in turn, at once or by a name
+        calls = [use.at for use in uses(module, work.call) if use.how == "called"] or calls
     flows: list[Use] = []
     result: ast.AST | None = None
-    for use in uses(module, call):
+    for use in (use for call in calls for use in uses(module, call)):
         if use.how == "await":
             result = result or use.at
             flows.extend(uses(module, use.at))
@@ -184,7 +183,11 @@ def _back_to_thread(module: "Module", use: Use) -> bool:
     call: ast.AST | None = module.index.parents.get(use.at) if isinstance(use.at, ast.keyword) else use.at
     if use.how == "attribute":
         call = module.index.parents.get(use.at)
-    return isinstance(call, ast.Call) and any(work.call is call for work in module.calls.works)
+    if not isinstance(call, ast.Call):
+        return False
+    return any(work.call is call for work in module.calls.works) or any(
+        isinstance(v, External) and v.path.startswith("asgiref.sync.sync_to_async(") for v in module.values(call.func)
+    )
 
 
 def _drained_sites(module: "Module") -> set[ast.AST]:

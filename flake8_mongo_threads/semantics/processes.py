@@ -9,6 +9,7 @@ from flake8_mongo_threads.semantics.carrying import helpers, made_by_work
 from flake8_mongo_threads.semantics.closers import opened_by
 from flake8_mongo_threads.semantics.contexts import Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, operations_in
+from flake8_mongo_threads.semantics.lifecycle import conditional
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import objects_of_workers
 from flake8_mongo_threads.semantics.spawns import Work
@@ -132,9 +133,11 @@ def _held(value: Value) -> Driver | None:
 
 
 def _given_to(value: Instance, order: list[tuple["Module", Scope]]) -> Driver | None:
-    """The driver object among the arguments of a class whose constructor is generated from its fields (a dataclass)."""
+    """The driver object among the arguments of a class whose constructor is generated from its fields: a dataclass, a named tuple."""
     site = value.site
-    if site is None or not isinstance(site.node, ast.Call) or not any(cls.decorators for _, cls in order):
+    if site is None or not isinstance(site.node, ast.Call):
+        return None
+    if not any(cls.decorators for _, cls in order) and "typing.NamedTuple" not in value.cls.module.inference.external_bases(value.cls):
         return None
     if any("__init__" in cls.bindings for _, cls in order):
         return None
@@ -416,10 +419,82 @@ def inherited(module: "Module", operation: Operation, context: Context) -> Drive
         and any(base in TASK_CLASSES for base in module.inference.external_bases(Class(site.module, home.cls)))
     )
     if not at_import and not in_constructor and not registered:
-        return None
+        return client if context.work is not None and _opened_by_parent(site, context.work, Function(module, root)) else None
     if _declared_only(site) or _rebound_in_child(module, operation) or _unopened(module, site, context):
         return None
     return client
+
+
+def _opened_by_parent(site: Site, work: Work, child: Function) -> bool:
+    """Whether a function that keeps its client in a global, or is cached, was called by the parent before it started a process.
+
+    Not when the child makes a client of its own: by an initializer, or by a function that assigns the global without asking
+    whether there is a client.
+    """
+    maker, home = site.module, site.module.index.scope(site.node).function
+    if home.kind != "function" or home.cls is not None or home.is_async or (isinstance(site.node, ast.Call) and _lazy(site.node)):
+        return False
+    cached = maker.inference.is_cached(maker, home)
+    statement = maker.index.statement(site.node)
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target] if isinstance(statement, ast.AnnAssign) else []
+    kept = [t.id for t in targets if isinstance(t, ast.Name) and t.id in home.globals]
+    if not (cached or kept) or any(last_name(c.func) == "getpid" for c in maker.index.calls_in.get(home, ())):
+        return False
+    if not any(home in reached for reached in _run_before(work, maker)):
+        return False
+    if cached:
+        return True
+    writers = {
+        b.scope.function for name in kept for b in maker.index.module_scope.bindings.get(name, ()) if b.scope.function.kind == "function"
+    }
+    anew = {w for w in writers if w is not home or not conditional(maker, site.node)}
+    inside = [
+        child,
+        *(f for w in work.module.calls.works if w.where == spawners.PROCESS for f in w.functions if f.scope is not child.scope),
+    ]
+    return not any(f.scope in anew or any(h.scope in anew for h in helpers(f)) for f in inside)
+
+
+def _lazy(made: ast.Call) -> bool:
+    """Whether a client is made with ``connect=False``."""
+    return keyword(made, "connect") is not None and constant(keyword(made, "connect")) is False
+
+
+def _run_before(work: Work, maker: "Module") -> list[set[Scope]]:
+    """The functions that have run for certain when a process is started: each set holds a function and those that it calls for certain.
+
+    They are called earlier in a block around the launch or around the call of the function that launches it, or at import.
+    """
+    module = work.module
+    points: list[ast.AST] = [work.call]
+    launching = work.scope.function
+    if launching.kind == "function":
+        callers = [e for edges in module.calls.edges.values() for e in edges if e.target.scope is launching]
+        if len(callers) == 1:
+            points.append(callers[0].node)
+    found: list[set[Scope]] = []
+    for home in {module, maker}:
+        for scope, edges in home.calls.edges.items():
+            for edge in edges:
+                early = any(_precedes(module, edge.node, p) for p in points) if home is module else False
+                if early or (scope.kind == "module" and launching.kind != "module" and _at_top(home, edge.node)):
+                    found.append({edge.target.scope, *(e.target.scope for e in edge.target.module.calls.inside(edge.target.scope))})
+    return found
+
+
+def _precedes(module: "Module", first: ast.AST, second: ast.AST) -> bool:
+    """Whether the statement of a node stands before another node's in one of the blocks around that one: then it has run."""
+    place = module.index.place.get(module.index.statement(first))
+    if place is None or first is second:
+        return False
+    owner, field, position = place
+    return any(o is owner and f == field and position < p for o, f, p in module.index.block_path(second, module.index.tree))
+
+
+def _at_top(module: "Module", node: ast.AST) -> bool:
+    """Whether a node stands in a statement of the module itself: it runs at import."""
+    place = module.index.place.get(module.index.statement(node))
+    return place is not None and place[0] is module.index.tree
 
 
 def _same_class(module: "Module", scope: Scope, home: Scope) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
 
 MAX_DEPTH = 6
-_FAMILIES = frozenset(("client", "database", "collection", "cursor", "command-cursor", "raw-cursor", "change-stream", "session", "gridfs", "gridfs-bucket", "grid-in", "grid-out", "client-encryption"))  # fmt: skip
+_FAMILIES = frozenset(("client", "database", "collection", "cursor", "command-cursor", "raw-cursor", "change-stream", "session", "gridfs", "gridfs-bucket", "grid-in", "grid-out", "grid-out-cursor", "client-encryption"))  # fmt: skip
 
 
 class Reentry:

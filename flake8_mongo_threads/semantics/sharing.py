@@ -87,19 +87,28 @@ def objects_of_workers(module: "Module") -> list[HandOver]:
         call, runs = work.call, work.functions
         if not (call.args or call.keywords):
             continue
-        read = {
-            driver.key()
+        reads = [
+            driver
             for function in (*runs, *helpers(runs[0]))
             if function is runs[0] or same_object(runs[0], function)
             for driver, how, _ in captured(function)
             if how == "self"
-        }
+        ]
+        read = {driver.key() for driver in reads}
+        # what is known of a parameter by its annotation alone is whatever the constructor is given for it
+        declared = {driver.kind for driver in reads if _by_annotation(driver)}
         for expression in (*call.args, *(k.value for k in call.keywords)):
             inner = expression.value if isinstance(expression, ast.Starred) else expression
             for driver in drivers_in(module, module.values(inner)):
-                if driver.key() in read:
+                if driver.key() in read or driver.kind in declared:
                     found.append(HandOver(module, work, driver, "argument", inner))
     return found
+
+
+def _by_annotation(driver: Driver) -> bool:
+    """Whether an object is known from the annotation of a parameter alone."""
+    site = driver.site
+    return site is not None and any(isinstance(up, ast.arg) for up in (site.node, *site.module.index.ancestors(site.node)))
 
 
 def worker_objects(module: "Module") -> list[Work]:
@@ -201,7 +210,7 @@ def _one_object(module: "Module", first: HandOver, second: HandOver) -> bool:
     repeated = site.module is module and home in launching and enclosing_loop(module, site.node) is not None
     if home in launching and not repeated:
         return True
-    mine, other = _identity(module, first.node), _identity(module, second.node)
+    mine, other = identity(module, first.node), identity(module, second.node)
     return mine is not None and mine == other
 
 
@@ -214,7 +223,7 @@ def _scopes_around(scope: Scope) -> list[Scope]:
     return found
 
 
-def _identity(module: "Module", node: ast.AST) -> object:
+def identity(module: "Module", node: ast.AST) -> object:
     """What a name or an attribute path stands for, as far as it can be told without its value; None when it cannot."""
     if isinstance(node, ast.Attribute):
         return path_key(node) or None

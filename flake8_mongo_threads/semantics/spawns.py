@@ -261,7 +261,19 @@ def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
         many = launcher.many or loop is not None
         if where == "thread" and launcher.passing != spawners.NONE and single_worker(pool):
             many = False
-        found.append(Work(module, scope, call, path, launcher, where, target, targets, _arguments(call, launcher), loop, many, pool))
+        arguments = _arguments(call, launcher)
+        handed = LAUNCHERS.get(targets[0].path) if len(targets) == 1 and isinstance(targets[0], External) else None
+        if handed is not None and len(arguments) > handed.index >= 0:
+            inner = arguments[handed.index]
+            if handed.where == spawners.THREAD and handed.passing == launcher.passing == spawners.REST:
+                # start_soon(to_thread.run_sync, f, x): what runs is f, on a thread
+                where, target, targets, arguments = handed.where, inner, module.values(inner), arguments[handed.index + 1 :]
+            elif handed.where == spawners.RUN and handed.passing == spawners.COROUTINE:
+                # Thread(target=asyncio.run, args=(coroutine(),)): the thread enters an event loop
+                path = targets[0].path  # type: ignore[attr-defined]
+                found.append(Work(module, scope, call, path, handed, handed.where, inner, module.values(inner), [], loop, many, None))
+                continue
+        found.append(Work(module, scope, call, path, launcher, where, target, targets, arguments, loop, many, pool))
     if not found and isinstance(call.func, ast.Call):
         found.extend(_joblib(module, call, scope))
     return found

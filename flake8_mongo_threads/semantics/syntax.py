@@ -38,6 +38,7 @@ def _child_fields() -> dict[type, tuple[str, ...]]:
         "rest",
         "kwd_attrs",
         "cls",
+        "str",  # the text of an ``Interpolation``
     }
     # ``name`` and ``cls`` are nodes in few classes only; those keep them
     keep = {("MatchClass", "cls"), ("MatchMapping", "keys"), ("TypeAlias", "name"), ("NamedExpr", "target")}
@@ -49,8 +50,8 @@ def _child_fields() -> dict[type, tuple[str, ...]]:
         if issubclass(cls, _LEAVES) or cls in table:
             continue
         fields = tuple(f for f in getattr(cls, "_fields", ()) if f not in skip or (cls.__name__, f) in keep)
-        if cls in (ast.Constant, ast.Name, ast.Global, ast.Nonlocal, ast.alias, ast.Import, ast.ImportFrom):
-            fields = ()
+        if cls in (ast.Constant, ast.Name, ast.Global, ast.Nonlocal, ast.alias, ast.Import, ast.ImportFrom, ast.MatchSingleton):
+            fields = ()  # the value of a MatchSingleton is True, False or None itself, not a node
         table[cls] = fields
     table[ast.Dict] = ("keys", "values")
     table[ast.arg] = ("annotation",)
