@@ -125,6 +125,11 @@ for _base in _SANIC:
     REGISTRARS[f"{_base}.register_listener"] = (0, "listener", _START)
     REGISTRARS[f"{_base}.register_middleware"] = (0, "middleware", _MIDDLEWARE)
 
+_CONNECTION = Handler(REQUEST, "connection handler", "loop")
+for _name in ("asyncio.start_server", "asyncio.start_unix_server"):
+    REGISTRARS[_name] = (0, "client_connected_cb", _CONNECTION)
+REGISTRARS["websockets.serve"] = (0, "handler", _CONNECTION)
+
 _decorators(("litestar", "starlite"), (*_VERBS, "head", "route", "websocket"), _LOOP_ROUTE)
 _decorators(("bottle", "bottle.Bottle()"), (*_VERBS, "route"), _ROUTE)
 _decorators(("bottle", "bottle.Bottle()"), ("error", "hook"), _HOOK)
@@ -298,7 +303,24 @@ for _path in (
 METHODS["scrapy.Spider"] = (("parse", "parse_item", "parse_page"), Handler(REQUEST, "spider callback"))
 METHODS["scrapy.spiders.CrawlSpider"] = (("parse_item", "parse_page"), Handler(REQUEST, "spider callback"))
 
-DEPENDS = "fastapi.Depends"
+INJECTORS: dict[str, str] = {"fastapi.Depends": "FastAPI", "litestar.di.Provide": "Litestar"}
+"""What wraps a provider that a framework calls for every request: path → name of the framework."""
+
+APPLICATION_WIDE = frozenset(
+    (
+        ("request", "app"),
+        ("req", "app"),
+        ("websocket", "app"),
+        ("request", "registry"),
+        ("spider", "settings"),
+        ("spider", "crawler"),
+        ("crawler", "settings"),
+        ("ctx", "bot"),
+        ("context", "bot_data"),
+        ("context", "application"),
+    )
+)
+"""Name of what a handler is given and attribute of it: what is the same for every request, message or item."""
 
 ONCE_METHODS = frozenset(
     (

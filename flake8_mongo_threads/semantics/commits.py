@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.findings import Span
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation, operations_in
+from flake8_mongo_threads.semantics.lifecycle import conditional
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, has_star, last_name, names_in, walk
 from flake8_mongo_threads.semantics.transactions import (
@@ -293,9 +294,38 @@ def never_committed(module: "Module") -> list[NeverCommitted]:
                 isinstance(region.receiver, ast.Name)
                 and _local(module, scope, region.receiver, region.session)
                 and not _finished(module, scope, region.receiver.id, region.session, region.node)
-            ):
+            ) or (isinstance(region.receiver, ast.Attribute) and _held(module, scope, region.receiver)):
                 found.append(NeverCommitted(module, region.node, region.session))
     return found
+
+
+def _held(module: "Module", scope: Scope, receiver: ast.Attribute) -> bool:
+    """Whether the session is kept by an object whose ``__exit__`` ends it, aborts after an error, and commits nothing.
+
+    Nobody else must be able to commit: the word stands nowhere in the program, no class is derived, and the attribute is
+    only called methods on, compared, and given as ``session=``.
+    """
+    cls, index = scope.function.cls, module.index
+    if cls is None or last_name(receiver.value) != "self" or module.project.mentions("commit_transaction"):
+        return False
+    if any(cls.name in (last_name(b) for b in other.node.bases) for other in index.classes):  # type: ignore[attr-defined]
+        return False
+    ended = aborted = False
+    for load in index.attribute_loads.get(receiver.attr, ()):
+        parent = index.parents.get(load)
+        function = index.scope(load).function
+        if isinstance(parent, ast.Attribute) and function.cls is cls:
+            if function.name in ("__exit__", "__aexit__"):
+                ended = ended or parent.attr == "end_session"
+                aborted = aborted or (parent.attr == "abort_transaction" and conditional(module, parent))
+            elif parent.attr in ("abort_transaction", "with_transaction"):
+                return False
+        elif isinstance(parent, ast.keyword):
+            if parent.arg != "session":
+                return False
+        elif not isinstance(parent, (ast.Compare, ast.BoolOp, ast.If, ast.IfExp, ast.UnaryOp)):
+            return False
+    return ended and aborted
 
 
 def _local(module: "Module", scope: Scope, name: ast.Name, session: Driver) -> bool:

@@ -19,7 +19,6 @@ from flake8_mongo_threads.semantics.guards import for_sync_twin
 from flake8_mongo_threads.semantics.inference import CURSORS, dependency
 from flake8_mongo_threads.semantics.lifecycle import (
     Build,
-    arguments_of,
     awaited_by_test,
     call_kept,
     conditional,
@@ -30,13 +29,12 @@ from flake8_mongo_threads.semantics.lifecycle import (
     restarts,
     selected,
     thread_local_store,
-    varies_along,
-    varies_in_loop,
 )
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import Awaitable, Driver, External, Function, Mapping, Method, Partial, Sequence
+from flake8_mongo_threads.semantics.varying import arguments_of, varies_along, varies_in_loop
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -160,7 +158,7 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
             continue
         if context.where == LOOP and restarts(context.chain):
             continue
-        found.append(made(context, varies_along(module, build, context.chain, context.node if context.where == LOOP else None, module)))
+        found.append(made(context, varies_along(build, context.chain, context, module)))
     return found
 
 
@@ -183,7 +181,7 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
             context = Context(
                 LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", (module.step(loop, "this loop repeats it"),), root=scope
             )
-            varies = any(varies_along(e.build.module, e.build, [edge, *e.chain], loop, module) for e in built)
+            varies = any(varies_along(e.build, [edge, *e.chain], context, module) for e in built)
             found.append(
                 ClientBuilt(module, edge.node, scope, effect.build, context, (*context.steps, *steps), direct=False, varies=varies)
             )
@@ -192,8 +190,7 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
                 continue
             if context.chain and (conditional(module, edge.node) or any(conditional(module, e.node) for e in context.chain[1:])):
                 continue
-            inner = context.node if context.where == LOOP else None
-            varies = any(varies_along(e.build.module, e.build, [*context.chain, edge, *e.chain], inner, module) for e in built)
+            varies = any(varies_along(e.build, [*context.chain, edge, *e.chain], context, module) for e in built)
             found.append(
                 ClientBuilt(module, edge.node, scope, effect.build, context, (*context.steps, *steps), direct=False, varies=varies)
             )
@@ -221,7 +218,7 @@ def _through_work(module: "Module", work: Work, function: Function) -> list[Clie
             work=work,
         )
         launch = module.step(work.call, f"launches '{function.scope.name}'")
-        varies = varies_along(effect.build.module, effect.build, list(effect.chain), None, function.module)
+        varies = varies_along(effect.build, list(effect.chain), context, module, function.module)
         found.append(
             ClientBuilt(module, work.call, work.scope, effect.build, context, (launch, *effect.steps), direct=False, varies=varies)
         )
@@ -234,7 +231,7 @@ def _through_injection(module: "Module") -> list[ClientBuilt]:
 
     found = []
     for call, scope, value in module.calls.constructions:
-        if not (isinstance(value, External) and value.path == frameworks.DEPENDS):
+        if not (isinstance(value, External) and value.path in frameworks.INJECTORS):
             continue
         provider = dependency(module, call)
         if provider is None:
@@ -242,12 +239,14 @@ def _through_injection(module: "Module") -> list[ClientBuilt]:
         for target in module.values(provider):
             if isinstance(target, Function) and target.module is not module:
                 for effect in effects(target)[:1]:
-                    step = module.step(call, f"'{target.scope.name}' is a dependency: FastAPI calls it for every request")
+                    step = module.step(
+                        call, f"'{target.scope.name}' is a dependency: {frameworks.INJECTORS[value.path]} calls it for every request"
+                    )
                     handler = frameworks.Handler(frameworks.REQUEST, "dependency")
                     context = Context(
                         frameworks.REQUEST, True, call, f"dependency '{target.scope.name}'", (step,), root=scope, handler=handler
                     )
-                    varies = varies_along(effect.build.module, effect.build, list(effect.chain), None, target.module)
+                    varies = varies_along(effect.build, list(effect.chain), context, module, target.module)
                     found.append(
                         ClientBuilt(module, call, scope, effect.build, context, (step, *effect.steps), direct=False, varies=varies)
                     )

@@ -20,7 +20,9 @@ from flake8_mongo_threads.semantics.closers import (
     concerns,
     ends,
     opened_by,
+    sessions_used_by,
     stack_entry,
+    starts_session,
     unique,
     used_by,
 )
@@ -186,10 +188,9 @@ class _Walker:
             if module.index.scope_of_node[call].function is scope:
                 self.calls.setdefault(statement(call), []).append(call)
         self.bindings: dict[ast.AST, list[Binding]] = {}
-        for bindings in scope.bindings.values():
-            for binding in bindings:
-                if binding.how not in ("param", "def", "class", "import"):
-                    self.bindings.setdefault(statement(binding.node), []).append(binding)
+        for binding in _bindings_of(scope):
+            if binding.how not in ("param", "def", "class", "import"):
+                self.bindings.setdefault(statement(binding.node), []).append(binding)
 
     def run(self) -> list[UseAfterClose]:
         body: list[ast.stmt] = getattr(self.scope.node, "body", [])
@@ -550,6 +551,9 @@ class _Walker:
         """A function that is called here may make what was closed anew."""
         if not state:
             return
+        if any(status[2] == "session" for status in state.values()) and starts_session(edge.target):
+            for key in [k for k, status in state.items() if status[2] == "session" and k[0] in ("place", "via")]:
+                del state[key]
         made = opened_by(edge.target)
         if not made:
             return
@@ -670,10 +674,12 @@ class _Walker:
         target = edge.target
         if target.scope.is_async and edge.node not in self.module.index.awaited:
             return
+        receiver = edge.node.func.value if isinstance(edge.node.func, ast.Attribute) else None
+        if receiver is not None and self._uses_session_in(edge, receiver, state):
+            return
         used = used_by(target)
         if not used or opened_by(target) or ends(target):
             return
-        receiver = edge.node.func.value if isinstance(edge.node.func, ast.Attribute) else None
         bases = [p[0] for p in exact(self.module, receiver)] if receiver is not None else []
         for operation, client in used:
             key: Key = client.key()  # type: ignore[assignment]
@@ -684,6 +690,21 @@ class _Walker:
             if status is not None and status[0] == CLOSED and status[2] == "client":
                 self._report(edge.node, "client", operation.owner, target.scope.name, status[1])
                 return
+
+    def _uses_session_in(self, edge: "Edge", receiver: ast.expr, state: State) -> bool:
+        """A method that is called here and works with the session of its object, which has ended."""
+        target = edge.target
+        if target.receiver is None or not any(status[0] == CLOSED and status[2] == "session" for status in state.values()):
+            return False
+        if starts_session(target) or ends(target):
+            return False
+        for operation, session, path in sessions_used_by(target):
+            for base, prefix in exact(self.module, receiver):
+                status = state.get(("place", base, prefix + path)) or state.get(("via", base, session.key()))
+                if status is not None and status[0] == CLOSED and status[2] == "session":
+                    self._report(edge.node, "session", operation.owner, target.scope.name, status[1])
+                    return True
+        return False
 
     def _reads(self, statement: ast.AST, state: State) -> None:
         """Reads of cursors that are no operations of their own: ``cursor[0]``, and ``async for`` in a comprehension."""
@@ -838,6 +859,17 @@ class _Walker:
                         if isinstance(value, Driver) and value.family == "session":
                             return given, value
         return None
+
+
+def _bindings_of(scope: Scope) -> list[Binding]:
+    """What a function binds: its own names, and those of outer scopes that it declares ``global`` or ``nonlocal``."""
+    found = [binding for bindings in scope.bindings.values() for binding in bindings]
+    outer = scope.parent
+    while outer is not None and (scope.globals or scope.nonlocals):
+        names = scope.globals if outer.kind == "module" else scope.nonlocals
+        found.extend(b for name in names for b in outer.bindings.get(name, ()) if b.scope.function is scope)
+        outer = outer.parent
+    return found
 
 
 def _rooted(driver: Driver, closed: Closed) -> bool:

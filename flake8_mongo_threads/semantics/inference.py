@@ -16,7 +16,7 @@ from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, 
 from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.scopes import Binding, Import, Scope, Store
-from flake8_mongo_threads.semantics.syntax import argument, dotted, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import argument, constant, dotted, has_star, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import (
     BOTTOM,
     NOTHING,
@@ -66,6 +66,7 @@ _ELEMENT_WRAPPERS = frozenset(
     ("builtins.list", "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.reversed", "builtins.iter", "builtins.frozenset", "tqdm.tqdm", "tqdm.auto.tqdm", "collections.deque", "itertools.cycle", "itertools.islice", "copy.copy")
 )  # fmt: skip
 _FIRST_ARGUMENT = frozenset(("typing.cast",))
+_FIELDS = frozenset(("dataclasses.field", "attr.ib", "attrs.field", "attr.attrib", "pydantic.Field"))
 _RUNS_FIRST = frozenset(
     ("asyncio.to_thread", "anyio.to_thread.run_sync", "fastapi.concurrency.run_in_threadpool", "trio.to_thread.run_sync")
 )
@@ -1257,10 +1258,7 @@ class Inference:
             if binding.how != "def":
                 if binding.how == "ann" and binding.value is None:
                     parts.append(self.annotation(home, binding.annotation, cls))
-                elif isinstance(binding.value, ast.Call) and any(
-                    isinstance(v, External) and v.path in ("dataclasses.field", "attr.ib", "attrs.field", "attr.attrib", "pydantic.Field")
-                    for v in self.values(home, binding.value.func)
-                ):
+                elif isinstance(binding.value, ast.Call) and self.is_field(home, binding.value):
                     parts.append(self._field(home, cls, binding))
                 else:
                     parts.append(self.binding(home, binding))
@@ -1284,6 +1282,26 @@ class Inference:
                 unbound = isinstance(receiver, Class) and "builtins.classmethod" not in decorators
                 parts.append((Function(home, scope, None if unbound else bound),))
         return union(*parts) if parts else UNKNOWN_ONLY
+
+    def is_field(self, home: "Module", call: ast.Call) -> bool:
+        """Whether a call describes a field of a dataclass, an attrs class or a model."""
+        return any(isinstance(v, External) and v.path in _FIELDS for v in self.values(home, call.func))
+
+    def default_factories(self, cls: Class, call: ast.Call) -> list[Function]:
+        """The functions that make the fields of an object for which the constructing call gives nothing."""
+        fields: list[tuple[Module, Binding]] = []
+        for home, scope in reversed(self.resolution_order(cls)):
+            own = [b for group in scope.bindings.values() for b in group if b.how == "ann"]
+            fields.extend((home, b) for b in sorted(own, key=lambda b: b.position))
+        found: list[Function] = []
+        for position, (home, binding) in enumerate(fields):
+            value = binding.value
+            if not isinstance(value, ast.Call) or argument(call, position, binding.name) is not None or not self.is_field(home, value):
+                continue
+            factory = keyword(value, "default_factory") or keyword(value, "factory")
+            if factory is not None and not has_star(call):
+                found.extend(v for v in self.values(home, factory) if isinstance(v, Function))
+        return found
 
     def _field(self, home: "Module", cls: Scope, binding: Binding) -> Values:
         call = binding.value
@@ -2163,7 +2181,7 @@ def dependency(module: "Module", call: ast.Call) -> ast.expr | None:
     """The provider of a ``Depends(…)``: its argument, or for ``Depends()`` the class that the parameter is annotated with."""
     provider = argument(call, 0, "dependency")
     if provider is not None:
-        return provider
+        return None if constant(keyword(call, "use_cache")) is True and last_name(call.func) == "Provide" else provider
     index = module.index
     parent = index.parents.get(call)
     if isinstance(parent, ast.Tuple):

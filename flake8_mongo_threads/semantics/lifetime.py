@@ -9,7 +9,7 @@ from flake8_mongo_threads.concurrency.names import slot
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.closers import closed_by_item, ends, stack_entry
-from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS, Context
+from flake8_mongo_threads.semantics.contexts import LOOP, PER_REQUEST, THREADS, Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, operations_in
 from flake8_mongo_threads.semantics.lifecycle import (
     Build,
@@ -24,7 +24,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
     try_of,
 )
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.sharing import exclusive, handles, is_lock, under_lock, wait_after, waits_for_each
+from flake8_mongo_threads.semantics.sharing import awaitable_launcher, exclusive, handles, is_lock, under_lock, wait_after, waits_for_each
 from flake8_mongo_threads.semantics.spawns import Work
 from flake8_mongo_threads.semantics.syntax import WITHS, base_of, last_name, path_key, walk
 from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Function, Instance, Method, Sequence, Site, Value
@@ -285,6 +285,8 @@ def _eager_helper(module: "Module", operation: Operation, scope: Scope, client: 
     ):
         return False
     used = any(o is not operation and o.scope.function is scope and o.io and _same(o.owner, client) for o in module.facts(Operation))
+    if used and module.contexts.first(scope, LOOP) is not None:
+        return True  # the second iteration fails
     if not used or _called_from_top(module, scope):
         return False
     others = any(
@@ -430,9 +432,9 @@ def _waited(module: "Module", work: Work) -> bool:
         return True
     if work.path == "asyncio.as_completed" and isinstance(parent, (ast.For, ast.AsyncFor, ast.comprehension)):
         return True
-    if work.where == spawners.TASK:
+    if work.where == spawners.TASK or work.path.endswith("run_in_executor") or awaitable_launcher(work):
         node: ast.AST | None = parent
-        while node is not None and not isinstance(node, ast.stmt):
+        while node is not None and not isinstance(node, (ast.stmt, ast.Lambda)):
             if isinstance(node, ast.Await):
                 return True
             node = module.index.parents.get(node)

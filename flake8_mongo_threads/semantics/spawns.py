@@ -7,7 +7,7 @@ from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.concurrency.names import ALIASES
 from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, Launcher
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, LOOPS, TRIES, argument, constant, keyword, last_name
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, LOOPS, TRIES, argument, constant, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
     Awaitable,
@@ -155,11 +155,31 @@ def leaves_loop(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
                 break
             if isinstance(later, TRIES) and _ends_well(later):
                 return True
+            if isinstance(loop, ast.While) and _ends_test(loop.test, later):
+                return True
         if isinstance(owner, TRIES) and field == "body" and owner.orelse and isinstance(owner.orelse[-1], (ast.Break, ast.Return)):  # type: ignore[attr-defined]
             return True
         statement = owner if owner in index.place else index.statement(owner)
         if isinstance(owner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module, ast.ClassDef)):
             break
+    return False
+
+
+def _ends_test(test: ast.expr, statement: ast.stmt) -> bool:
+    """Whether a statement, or the end of a ``try``, sets the flag that the test of a loop waits for: ``while not connected: … connected = True``."""
+    if isinstance(statement, TRIES):
+        last: list[ast.stmt] = [block[-1] for block in (statement.orelse, statement.body) if block]  # type: ignore[attr-defined]
+    else:
+        last = [statement]
+    for each in last:
+        if not isinstance(each, ast.Assign) or not isinstance(each.value, ast.Constant):
+            continue
+        flags = {path_key(target) for target in each.targets} - {""}
+        for part in test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]:
+            negated = isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)
+            asked = part.operand if isinstance(part, ast.UnaryOp) else part
+            if path_key(asked) in flags and bool(each.value.value) is negated:
+                return True
     return False
 
 
@@ -264,27 +284,34 @@ def _coroutine_work(
         inner = expression.value if isinstance(expression, ast.Starred) else expression
         values = module.values(inner)
         many = loop is not None or (launcher.many and several_runs(inner, values, starred=starred))
-        given = _coroutines_given(module, inner)
+        given = _coroutines_given(module, inner, values)
         if given:
             values = (*values, *given)
         found.append(Work(module, scope, call, path, launcher, where, inner, values, [], loop, many, pool))
     return found
 
 
-def _coroutines_given(module: "Module", expression: ast.expr) -> list[Value]:
-    """The coroutines that a coroutine of the program is given to run: ``limited(semaphore, store(row))``."""
-    call = expression.elt if isinstance(expression, (ast.ListComp, ast.SetComp, ast.GeneratorExp)) else expression
-    if not isinstance(call, ast.Call) or not any(isinstance(a, ast.Call) for a in call.args):
-        return []
-    if not any(isinstance(v, Function) and v.scope.is_async for v in module.values(call.func)):
-        return []
-    return [
-        v
-        for a in call.args
-        if isinstance(a, ast.Call)
-        for v in module.values(a)
-        if isinstance(v, Awaitable) and v.how == "coroutine" and isinstance(v.origin, Function)
-    ]
+def _coroutines_given(module: "Module", expression: ast.expr, values: Values) -> list[Value]:
+    """The coroutines that a coroutine of the program is given to run: ``limited(semaphore, store(row))``, also in a list."""
+    found: list[Value] = []
+    calls: list[ast.AST | None] = [expression]
+    for value in values:
+        if isinstance(value, Sequence):
+            calls.extend(e.expression for _, e in module.inference.entries(module, expression, value) if e.module is module)
+    for node in calls:
+        call = node.elt if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp)) else node
+        if not isinstance(call, ast.Call) or not any(isinstance(a, ast.Call) for a in call.args) or call not in module.index.parents:
+            continue
+        if not any(isinstance(v, Function) and v.scope.is_async for v in module.values(call.func)):
+            continue
+        found.extend(
+            v
+            for a in call.args
+            if isinstance(a, ast.Call)
+            for v in module.values(a)
+            if isinstance(v, Awaitable) and v.how == "coroutine" and isinstance(v.origin, Function)
+        )
+    return found
 
 
 def several_runs(expression: ast.expr, values: Values, *, starred: bool) -> bool:
