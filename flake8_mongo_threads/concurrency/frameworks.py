@@ -284,6 +284,10 @@ for _base in ("slack_bolt.App()", "slack_bolt.async_app.AsyncApp()"):
 _SOCKETS = ("flask_socketio.SocketIO()", "socketio.Server()", "socketio.AsyncServer()")
 _decorators(_SOCKETS, ("on", "event"), Handler(MESSAGE, "socket handler"))
 _bare(_SOCKETS, ("event",), Handler(MESSAGE, "socket handler"))
+_RESOLVER = Handler(REQUEST, "resolver")
+_bare(("strawberry",), ("field", "mutation", "subscription"), _RESOLVER)
+_decorators(("strawberry",), ("field", "mutation", "subscription"), _RESOLVER)
+_decorators(("ariadne.QueryType()", "ariadne.MutationType()", "ariadne.ObjectType()"), ("field",), _RESOLVER)
 _TOOL = Handler(REQUEST, "tool handler")
 _decorators(("mcp.server.fastmcp.FastMCP()", "fastmcp.FastMCP()"), ("tool", "resource", "prompt"), _TOOL)
 _bare(("fastmcp.FastMCP()",), ("tool", "prompt"), _TOOL)
@@ -305,6 +309,9 @@ METHODS["scrapy.spiders.CrawlSpider"] = (("parse_item", "parse_page"), Handler(R
 
 INJECTORS: dict[str, str] = {"fastapi.Depends": "FastAPI", "litestar.di.Provide": "Litestar"}
 """What wraps a provider that a framework calls for every request: path → name of the framework."""
+
+CONFIGURED_METHODS = frozenset(("initialize",))
+"""Methods of handlers that are given what the application was configured with, the same for every request."""
 
 APPLICATION_WIDE = frozenset(
     (

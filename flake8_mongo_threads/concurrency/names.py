@@ -88,6 +88,7 @@ ALIASES: dict[str, str] = {
     "collections.abc.AsyncIterable": "typing.AsyncIterable",
     "collections.abc.Awaitable": "typing.Awaitable",
     "collections.abc.Coroutine": "typing.Coroutine",
+    "collections.abc.Callable": "typing.Callable",
     "collections.abc.Sequence": "typing.Sequence",
     "collections.abc.Mapping": "typing.Mapping",
     "collections.abc.MutableMapping": "typing.Mapping",

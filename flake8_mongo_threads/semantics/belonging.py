@@ -127,6 +127,12 @@ def _made_apart(module: "Module", owner: Driver, receiver: ast.expr, session: Dr
     client, other = root_client(owner), root_client(session)
     if client is None or other is None or client.site is None or other.site is None or client.site.node is not other.site.node:
         return False
+    started = session.site
+    if started is not None and isinstance(started.node, ast.Call) and isinstance(started.node.func, ast.Attribute):
+        # also where the session came as an argument, we know the call that started it
+        if started.module is not module or started.node not in module.index.parents:
+            return False
+        given = started.node.func.value
     first, second = factory_call(module, receiver), factory_call(module, given)
     if first is None or second is None or first is second:
         return False

@@ -468,7 +468,7 @@ class Contexts:
                         edge=edge,
                     ),
                 )
-            if context.many and (context.where in PER_REQUEST or context.where in THREADS or context.where == LOOP):
+            if context.many and (context.where in PER_REQUEST or context.where in THREADS or context.where in (LOOP, spawners.TASK)):
                 for work in calls.launched_in(scope):
                     if work.where == spawners.THREAD or (work.where in (spawners.TASK, spawners.GREENLET) and context.where != LOOP):
                         for function in work.functions:

@@ -24,6 +24,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
     conditional,
     effects,
     guarded_local,
+    in_handler_of,
     is_kept,
     request_store,
     restarts,
@@ -145,6 +146,7 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
         and not awaited_by_test(module, build.call, loop)
         and not selected(module, build.call, loop)
         and not guarded_local(module, build.call, loop)
+        and not _after_error(module, build.call, loop)
     ):
         steps = (module.step(loop, "this loop repeats it"),)
         context = Context(LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", steps, root=build.scope)
@@ -160,6 +162,12 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
             continue
         found.append(made(context, varies_along(build, context.chain, context, module)))
     return found
+
+
+def _after_error(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
+    """Whether a node in a loop runs only in iterations in which something failed."""
+    handler = in_handler_of(module, node)
+    return handler is not None and module.index.within(handler, loop)
 
 
 def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuilt]:

@@ -482,6 +482,8 @@ class Inference:
         if supplied is not None:
             return supplied
         parts: list[Values] = []
+        if arg.arg == "self" and positional and arg is positional[0]:
+            parts.append(self._owners_of_decorated(module, scope))
         if default is not None:
             value = self.values(module, default)
             if known(value):
@@ -489,6 +491,27 @@ class Inference:
         parts.extend(self._from_callers(module, scope, arg))
         result = union(*parts) if parts else BOTTOM
         return result or (OPEN,)
+
+    def _owners_of_decorated(self, module: "Module", scope: Scope) -> Values:
+        """The objects whose methods a decorator of this module wraps in a function: what the ``self`` of that function is."""
+
+        def compute() -> dict[str, list[tuple[ast.expr, Scope]]]:
+            table: dict[str, list[tuple[ast.expr, Scope]]] = {}
+            for method in module.index.functions:
+                for decorator in method.decorators if method.cls is not None else ():
+                    named = decorator.func if isinstance(decorator, ast.Call) else decorator
+                    table.setdefault(last_name(named), []).append((named, method))
+            return table
+
+        found: dict[Scope, Value] = {}
+        table: dict[str, list[tuple[ast.expr, Scope]]] = module.remember("decorated methods", module.index.module_scope, compute, {})
+        outer = scope.parent
+        while outer is not None and outer.kind == "function":
+            for named, method in table.get(outer.name, ()):
+                if method.cls is not None and any(isinstance(v, Function) and v.scope is outer for v in self.values(module, named)):
+                    found.setdefault(method.cls, Instance(Class(module, method.cls)))
+            outer = outer.parent
+        return tuple(found.values())[:MAX_CALLERS]
 
     @staticmethod
     def _default(scope: Scope, arg: ast.arg) -> ast.expr | None:

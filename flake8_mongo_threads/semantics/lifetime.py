@@ -205,8 +205,15 @@ def is_shared(module: "Module", client: Driver, scope: Scope, node: ast.AST) -> 
     if site.module.inference.is_cached(site.module, home):
         return True
     if any(isinstance(t, ast.Attribute) for t in targets):
-        return not _made_for_the_call(module, node, scope)
+        return not _made_for_the_call(module, node, scope) and not _of_one_request(site, home, scope)
     return bool(kept) or _handed_to_many(module, client, scope)
+
+
+def _of_one_request(site: Site, home: Scope, scope: Scope) -> bool:
+    """Whether a handler object makes its client for each request, and another method of it closes that."""
+    if home.cls is None or scope.cls is not home.cls:
+        return False
+    return any(c.where in PER_REQUEST and c.many and c.edge is None for c in site.module.contexts.at(home))
 
 
 def _handed_to_many(module: "Module", client: Driver, scope: Scope) -> bool:

@@ -283,11 +283,26 @@ def _coroutine_work(
         starred = isinstance(expression, ast.Starred)
         inner = expression.value if isinstance(expression, ast.Starred) else expression
         values = module.values(inner)
+        added = _added_later(module, inner, values)
+        if added:
+            values = (*values, *added)
         many = loop is not None or (launcher.many and several_runs(inner, values, starred=starred))
         given = _coroutines_given(module, inner, values)
         if given:
             values = (*values, *given)
         found.append(Work(module, scope, call, path, launcher, where, inner, values, [], loop, many, pool))
+    return found
+
+
+def _added_later(module: "Module", expression: ast.expr, values: Values) -> list[Value]:
+    """The coroutines that were put into a list after it was made: ``coros.append(store(row))``."""
+    found: list[Value] = []
+    for value in values:
+        if isinstance(value, Sequence):
+            own = set(value.elements)
+            for _, element in module.inference.entries(module, expression, value):
+                if element not in own:
+                    found.extend(v for v in module.inference.element(element) if isinstance(v, Awaitable) and v.how == "coroutine")
     return found
 
 

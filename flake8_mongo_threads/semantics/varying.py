@@ -377,13 +377,19 @@ def _varies_at_root(
             return bool(found.params - _OWN) or _objects_differ(home, scope, node, attributes | found.attributes)
         if context.handler is None and found.free:
             return True
-        return bool(found.params - _OWN)
+        return bool(found.params - _OWN) and not (context.handler is not None and scope.name in frameworks.CONFIGURED_METHODS)
     if work.where == spawners.JOB:
         return bool(found.params - _OWN)
     repeated = work.loop is not None or work.launcher.many
     if found.free and not (repeated and scope.index is work.module.index and work.scope.function.encloses(scope.function)):
         return True
-    every = [(w, f) for w in home.calls.works if w.where == work.where for f in w.functions if f.scope is scope.function]
+    every = [
+        (w, f)
+        for w in home.calls.works
+        if w.where == work.where
+        for f in w.functions
+        if f.scope is scope.function and (w is work or w.launcher.passing != spawners.COROUTINE or _calls_of(w, f))
+    ]
     if any(_runs_differ(w, f, found.params - _OWN, attributes | found.attributes) for w, f in every):
         return True
     # launched from several places: the same only when they give the same
@@ -503,20 +509,9 @@ def _given_in_tuple(
 def _given_to_coroutine(work: Work, function: Function, name: str) -> list[tuple[ast.expr, ast.AST | None]] | None:
     """What the calls that make the coroutines of a launch hand to a parameter."""
     module = work.module
-    calls: list[ast.Call] = []
-    pending: list[Value] = list(work.targets)
-    for _ in range(64):
-        if not pending:
-            break
-        value = pending.pop(0)
-        if isinstance(value, Sequence):
-            for element in value.elements:
-                pending.extend(module.inference.element(element))
-        elif isinstance(value, Awaitable) and isinstance(value.origin, Function) and value.origin.scope is function.scope:
-            site = value.call
-            if site is None or site.module is not module or not isinstance(site.node, ast.Call):
-                return None
-            calls.append(site.node)
+    calls = _calls_of(work, function)
+    if calls is None:
+        return None
     found: list[tuple[ast.expr, ast.AST | None]] = []
     for call in calls:
         if call not in module.index.parents or not isinstance(call.func, (ast.Name, ast.Attribute)):
@@ -531,6 +526,28 @@ def _given_to_coroutine(work: Work, function: Function, name: str) -> list[tuple
             return None  # the call is of a partial object, or of something that wraps the coroutine function
         found.extend((g, loop) for g in given)
     return found or None
+
+
+def _calls_of(work: Work, function: Function) -> list[ast.Call] | None:
+    """The calls that make the coroutines which a launch runs; tasks that were started before are not among them."""
+    module = work.module
+    calls: list[ast.Call] = []
+    pending: list[Value] = list(work.targets)
+    for _ in range(64):
+        if not pending:
+            break
+        value = pending.pop(0)
+        if isinstance(value, Sequence):
+            for element in value.elements:
+                pending.extend(module.inference.element(element))
+        elif isinstance(value, Awaitable) and isinstance(value.origin, Function) and value.origin.scope is function.scope:
+            site = value.call
+            if value.how != "coroutine":
+                continue
+            if site is None or site.module is not module or not isinstance(site.node, ast.Call):
+                return None
+            calls.append(site.node)
+    return calls
 
 
 def _default(scope: Scope, name: str) -> ast.expr | None:
