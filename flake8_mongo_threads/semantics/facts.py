@@ -34,7 +34,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, keyword, last_name, path_key
-from flake8_mongo_threads.semantics.values import Awaitable, Driver, External, Function, Mapping, Method, Partial, Sequence
+from flake8_mongo_threads.semantics.values import Awaitable, Driver, External, Function, Instance, Mapping, Method, Partial, Sequence, Value
 from flake8_mongo_threads.semantics.varying import arguments_of, varies_along, varies_in_loop
 
 if TYPE_CHECKING:
@@ -705,6 +705,7 @@ def captured(function: Function) -> list[tuple[Driver, str, ast.AST]]:
     bound = {name for s in own if s.kind != "module" for name in s.bindings} - scope.globals
     loads: dict[Scope, list[tuple[int, int, ast.Name]]] = module.remember("loads", index.module_scope, lambda: _loads(module), {})
     read: set[str] = set()
+    sessions_possible = scope.parent is not None and scope.parent.kind != "module" and module.project.mentions("start_session")
     for _, _, node in sorted((load for s in own for load in loads.get(s, ())), key=lambda load: load[:2]):
         if node.id in bound or node.id in read:
             continue
@@ -713,6 +714,8 @@ def captured(function: Function) -> list[tuple[Driver, str, ast.AST]]:
         if driver is not None:
             how = "global" if _is_global(scope, node.id) else "closure"
             found.append((driver, how, node))
+        elif sessions_possible:
+            found.extend((held, "closure", node) for held in drivers_in(module, _objects(module.values(node))))
     owner = scope
     while owner.cls is None and owner.parent is not None and owner.parent.kind != "module":
         owner = owner.parent  # a lambda or closure inside a method reads the method's self
@@ -727,6 +730,11 @@ def captured(function: Function) -> list[tuple[Driver, str, ast.AST]]:
                     seen.add(parent.attr)
                     found.append((driver, "self", parent))
     return found
+
+
+def _objects(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The objects of classes of the program among some values."""
+    return tuple(v for v in values if isinstance(v, Instance))
 
 
 def _loads(module: "Module") -> dict[Scope, list[tuple[int, int, ast.Name]]]:

@@ -238,7 +238,7 @@ def _mapped(module: "Module", edge: Edge, name: str) -> bool:
     position = positional.index(name) if name in positional else None
     for value in module.values(edge.node.args[0]) if isinstance(edge.node, ast.Call) and edge.node.args else ():
         if isinstance(value, Partial):
-            fixed = len(value.call.args) - 1
+            fixed = len(value.call.args)
             if keyword(value.call, name) is not None or (position is not None and position < fixed):
                 return False
             position = position - fixed if position is not None else None
@@ -457,10 +457,10 @@ def _given(work: Work, function: Function, name: str) -> list[tuple[ast.expr, as
             continue
         fixed = keyword(value.call, name)
         if fixed is None and position is not None:
-            fixed = argument(value.call, position + 1)
-            position -= len(value.call.args) - 1
+            fixed = argument(value.call, position)
+            position -= len(value.call.args)
         if fixed is not None:
-            return [(fixed, work.loop or enclosing_loop(work.module, value.call))]
+            return [(fixed, work.loop)]
     if launcher.passing == spawners.REST:
         hidden = any(isinstance(a, ast.Starred) for a in call.args) or any(k.arg is None for k in call.keywords)
         value_given = keyword(call, name) or (argument(call, launcher.index + 1 + position) if position is not None else None)
