@@ -323,7 +323,16 @@ class _Walker:
             swallows = swallows or (isinstance(call, ast.Call) and last_name(call.func) == "suppress")
         self.blocks.append(_Block(node, closed, stack))
         before = dict(state) if swallows else None
-        after = self.block(node.body, state)
+        if self.attempts and closed:
+            # an error in the block passes through what closes
+            self.attempts.append(dict(state))
+            after = self.block(node.body, state)
+            failed = self.attempts.pop()
+            if failed is not None:
+                failed.update(closed)
+                self._may_fail(failed)
+        else:
+            after = self.block(node.body, state)
         self.blocks.pop()
         if before is not None:
             after = _join(before, after)
@@ -345,7 +354,11 @@ class _Walker:
             keys.append(site)  # type: ignore[arg-type]
         if closed.node is item.context_expr:
             if closed.receiver is not None:
-                keys.extend(("place", *place) for place in exact(module, closed.receiver))
+                alone = closed.family == "client" and _alone(module, closed.receiver)
+                for place in exact(module, closed.receiver):
+                    keys.append(("place", *place))
+                    if alone:
+                        keys.append(("via", place[0], site))
         else:
             # an object of the program closes what it holds
             path = closed.path_from_self()

@@ -31,7 +31,7 @@ class Build(NamedTuple):
     scope: Scope
     flavour: str
     name: str
-    """The class as the code names it."""
+    """The class as the code names it, where it names a class."""
 
 
 def client_kind(module: "Module", value: Value) -> str:
@@ -62,7 +62,9 @@ def builds_in(module: "Module", scope: Scope | None = None) -> list[Build]:
         flavour = client_kind(module, value)
         if flavour and not _uncertain(module, call):
             seen.add(call)
-            found.append(Build(module, call, module.index.scope_of_node[call], flavour, last_name(call.func) or _class_name(flavour)))
+            named = last_name(call.func)
+            name = named if named.lstrip("_")[:1].isupper() else _class_name(flavour)
+            found.append(Build(module, call, module.index.scope_of_node[call], flavour, name))
     return found
 
 
@@ -138,7 +140,23 @@ def is_kept(module: "Module", build: Build) -> bool:
     shared = shared_targets(module, scope, [*targets, *local])
     if any(isinstance(up, ast.Call) and last_name(up.func) == "setdefault" for up in module.index.ancestors(build.call)[:3]):
         return True
+    if not shared:
+        shared = _put_into(module, build.call, scope)
     return (bool(shared) and guarded(module, build.call, scope, shared)) or _memo_guard(module, build.call, scope)
+
+
+def _put_into(module: "Module", call: ast.AST, scope: Scope) -> list[str]:
+    """The name of the container that outlives the function and that a value is put into: ``clients.append(MongoClient())``."""
+    up = module.index.parents.get(call)
+    if not isinstance(up, ast.Call) or call not in up.args or not isinstance(up.func, ast.Attribute):
+        return []
+    if up.func.attr not in ("append", "add", "insert", "appendleft", "put"):
+        return []
+    container = up.func.value
+    if isinstance(container, ast.Name) and any(b.how != "param" for b in scope.bindings.get(container.id, ())):
+        return []  # a local list
+    key = path_key(container)
+    return [key] if key else []
 
 
 def _stored_later(module: "Module", scope: Scope, targets: list[ast.AST]) -> list[ast.AST]:

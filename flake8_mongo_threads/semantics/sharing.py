@@ -87,17 +87,20 @@ def objects_of_workers(module: "Module") -> list[HandOver]:
         call, runs = work.call, work.functions
         if not (call.args or call.keywords):
             continue
-        read = {
-            driver.key()
+        own = [
+            driver
             for function in (*runs, *helpers(runs[0]))
             if function is runs[0] or same_object(runs[0], function)
             for driver, how, _ in captured(function)
             if how == "self"
-        }
+        ]
+        read: set[object] = {driver.key() for driver in own}
+        # an attribute whose annotation says what it is holds what the constructor is given
+        declared = {driver.kind for driver in own if driver.site is not None and not isinstance(driver.site.node, ast.Call)}
         for expression in (*call.args, *(k.value for k in call.keywords)):
             inner = expression.value if isinstance(expression, ast.Starred) else expression
             for driver in drivers_in(module, module.values(inner)):
-                if driver.key() in read:
+                if driver.key() in read or driver.kind in declared:
                     found.append(HandOver(module, work, driver, "argument", inner))
     return found
 
