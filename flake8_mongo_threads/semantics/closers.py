@@ -198,6 +198,10 @@ def _ends(module: "Module", scope: Scope, depth: int) -> list[Closed]:
         if not pending:
             break
         statement, tests = pending.pop()
+        if isinstance(statement, ast.Assign) and not tests:
+            # ``self.client.close()`` and then ``self.client = MongoClient()``: the object holds another one, or none
+            again = {path_key(target) for target in statement.targets} - {""}
+            found = [c for c in found if c.receiver is None or path_key(c.receiver) not in again]
         if isinstance(statement, (ast.Expr, ast.Assign, ast.Return)):
             for operation in operations.get(statement, ()):
                 closed = closes(module, operation)

@@ -316,7 +316,7 @@ def operations_in(module: "Module", scope: Scope) -> list[Operation]:
     return result
 
 
-_CONSUMERS = frozenset(
+_BUILTIN_CONSUMERS = frozenset(
     (
         "list",
         "tuple",
@@ -335,12 +335,20 @@ _CONSUMERS = frozenset(
         "map",
         "filter",
         "reversed",
-        "deque",
-        "DataFrame",
         "join",
     )
 )
-_EAGER = frozenset(("list", "tuple", "set", "sorted", "sum", "min", "max", "any", "all", "dict", "next", "frozenset", "deque", "DataFrame"))
+_READERS = frozenset(
+    (
+        "collections.deque", "collections.Counter", "pandas.DataFrame", "pandas.DataFrame.from_records", "pandas.json_normalize", "polars.DataFrame", "bson.json_util.dumps",
+        "csv.writer().writerows", "csv.DictWriter().writerows",
+    )
+)  # fmt: skip
+"""Callables of libraries that iterate their first argument to its end."""
+_CONSUMERS = _BUILTIN_CONSUMERS | {path.rpartition(".")[2] for path in _READERS}
+_EAGER = frozenset(("list", "tuple", "set", "sorted", "sum", "min", "max", "any", "all", "dict", "next", "frozenset")) | {
+    path.rpartition(".")[2] for path in _READERS
+}
 
 
 def operations(module: "Module") -> list[Operation]:
@@ -372,12 +380,11 @@ def iterations(module: "Module", only: Scope | None = None) -> list[Operation]:
 
 
 def _is_builtin(module: "Module", func: ast.expr, name: str) -> bool:
-    if isinstance(func, ast.Name):
-        return any(
-            isinstance(v, External) and v.path in (f"builtins.{name}", "collections.deque", "pandas.DataFrame") for v in module.values(func)
-        )
-    return name == "join" or any(
-        isinstance(v, External) and v.path in ("pandas.DataFrame", "collections.deque") for v in module.values(func)
+    if isinstance(func, ast.Attribute) and name == "join":
+        return True
+    return any(
+        isinstance(v, External) and (v.path in _READERS or (isinstance(func, ast.Name) and v.path == f"builtins.{name}"))
+        for v in module.values(func)
     )
 
 

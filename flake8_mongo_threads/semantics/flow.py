@@ -85,7 +85,7 @@ class UseAfterClose:
         self.owner = owner
         """The object that is used, or returned."""
         self.name = name
-        """What uses it; empty for a return."""
+        """What uses it; empty for a return, but of a function that uses it."""
         self.closed_at = closed_at
         self.escapes = escapes
         self.value = value
@@ -788,9 +788,10 @@ class _Walker:
                 values = self.module.values(expression)
                 alone = expression is node.value and all(isinstance(v, Driver) and v.family in CURSORS for v in values)
                 value = node.value if alone else None
+                name = next((v.scope.name for v in values if isinstance(v, Function)), "")
                 for block in reversed(self.blocks):
                     if block.closed and self._status(receiver, drivers, family, block.closed) is not None:
-                        self._report(node, family, owner, "", block.node, escapes=True, value=value)
+                        self._report(node, family, owner, name, block.node, escapes=True, value=value)
                         return
                 if owner.family in _FAMILIES:
                     continue
@@ -834,6 +835,8 @@ class _Walker:
         found: list[tuple[Driver, str, ast.AST, Driver]] = []
         for value in self.module.values(expression):
             if isinstance(value, Generator):
+                found.extend((owner, "client", expression, owner) for owner in self._generated(value.origin))
+            elif isinstance(value, Function):
                 found.extend((owner, "client", expression, owner) for owner in self._generated(value))
             if not isinstance(value, Driver) or value.family not in families:
                 continue
@@ -847,9 +850,8 @@ class _Walker:
                 found.append((value, "client", expression, value))
         return found
 
-    def _generated(self, value: Generator) -> list[Driver]:
-        """What a generator function defined inside this one will read when it is iterated."""
-        origin = value.origin
+    def _generated(self, origin: Function | None) -> list[Driver]:
+        """What a function or generator defined inside this one will read when it is called or iterated."""
         if origin is None or origin.scope.parent is None or origin.scope.parent.function is not self.scope:
             return []
         found: list[Driver] = []
