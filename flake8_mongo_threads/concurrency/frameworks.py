@@ -125,6 +125,11 @@ for _base in _SANIC:
     REGISTRARS[f"{_base}.register_listener"] = (0, "listener", _START)
     REGISTRARS[f"{_base}.register_middleware"] = (0, "middleware", _MIDDLEWARE)
 
+_CONNECTION = Handler(REQUEST, "connection handler", "loop")
+for _name in ("asyncio.start_server", "asyncio.start_unix_server"):
+    REGISTRARS[_name] = (0, "client_connected_cb", _CONNECTION)
+REGISTRARS["websockets.serve"] = (0, "handler", _CONNECTION)
+
 _decorators(("litestar", "starlite"), (*_VERBS, "head", "route", "websocket"), _LOOP_ROUTE)
 _decorators(("bottle", "bottle.Bottle()"), (*_VERBS, "route"), _ROUTE)
 _decorators(("bottle", "bottle.Bottle()"), ("error", "hook"), _HOOK)
@@ -279,6 +284,10 @@ for _base in ("slack_bolt.App()", "slack_bolt.async_app.AsyncApp()"):
 _SOCKETS = ("flask_socketio.SocketIO()", "socketio.Server()", "socketio.AsyncServer()")
 _decorators(_SOCKETS, ("on", "event"), Handler(MESSAGE, "socket handler"))
 _bare(_SOCKETS, ("event",), Handler(MESSAGE, "socket handler"))
+_RESOLVER = Handler(REQUEST, "resolver")
+_bare(("strawberry",), ("field", "mutation", "subscription"), _RESOLVER)
+_decorators(("strawberry",), ("field", "mutation", "subscription"), _RESOLVER)
+_decorators(("ariadne.QueryType()", "ariadne.MutationType()", "ariadne.ObjectType()"), ("field",), _RESOLVER)
 _TOOL = Handler(REQUEST, "tool handler")
 _decorators(("mcp.server.fastmcp.FastMCP()", "fastmcp.FastMCP()"), ("tool", "resource", "prompt"), _TOOL)
 _bare(("fastmcp.FastMCP()",), ("tool", "prompt"), _TOOL)
@@ -298,7 +307,27 @@ for _path in (
 METHODS["scrapy.Spider"] = (("parse", "parse_item", "parse_page"), Handler(REQUEST, "spider callback"))
 METHODS["scrapy.spiders.CrawlSpider"] = (("parse_item", "parse_page"), Handler(REQUEST, "spider callback"))
 
-DEPENDS = "fastapi.Depends"
+INJECTORS: dict[str, str] = {"fastapi.Depends": "FastAPI", "litestar.di.Provide": "Litestar"}
+"""What wraps a provider that a framework calls for every request: path → name of the framework."""
+
+CONFIGURED_METHODS = frozenset(("initialize",))
+"""Methods of handlers that are given what the application was configured with, the same for every request."""
+
+APPLICATION_WIDE = frozenset(
+    (
+        ("request", "app"),
+        ("req", "app"),
+        ("websocket", "app"),
+        ("request", "registry"),
+        ("spider", "settings"),
+        ("spider", "crawler"),
+        ("crawler", "settings"),
+        ("ctx", "bot"),
+        ("context", "bot_data"),
+        ("context", "application"),
+    )
+)
+"""Name of what a handler is given and attribute of it: what is the same for every request, message or item."""
 
 ONCE_METHODS = frozenset(
     (

@@ -98,7 +98,7 @@ def check(module: "Module", fact: SharedClientClosed) -> Iterator[Finding]:
 
 def _origin(module: "Module", fact: SharedClientClosed) -> str:
     site = fact.client.site
-    return f" made at {site.module.where(site.node, module)}" if site is not None else ""
+    return f" made at {site.module.where(site.node, module)}" if site is not None and isinstance(site.node, ast.Call) else ""
 
 
 def _removed(module: "Module", fact: SharedClientClosed) -> Fix | None:

@@ -69,7 +69,9 @@ def check(module: "Module", fact: UseAfterClose) -> Iterator[Finding]:
         return
     line = getattr(fact.closed_at, "lineno", 1)
     what = {"database": "database", "collection": "collection", "client": "client"}.get(fact.owner.family, "lazy cursor")
-    if fact.escapes:
+    if fact.escapes and fact.name:
+        text = f"'{fact.name}' is returned out of the block at line {line} that closes the client it uses: its call raises InvalidOperation, keep the client open as long as it is used"
+    elif fact.escapes:
         cure = "return list(...) of it" if what == "lazy cursor" else "keep the client open as long as it is used"
         text = f"{what} is returned out of the block at line {line} that closes its client: the first use raises InvalidOperation, {cure}"
     elif not fact.name:

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation
+from flake8_mongo_threads.semantics.lifecycle import effects
+from flake8_mongo_threads.semantics.places import factory_call
 from flake8_mongo_threads.semantics.syntax import keyword
-from flake8_mongo_threads.semantics.transactions import names_session, one_root, other_client, regions
-from flake8_mongo_threads.semantics.values import Driver, External
+from flake8_mongo_threads.semantics.transactions import callbacks, names_session, one_root, other_client, regions, root_client
+from flake8_mongo_threads.semantics.values import Driver, External, Function
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -63,8 +65,9 @@ def foreign_sessions(module: "Module") -> list[ForeignSession]:
             if session is None or session.family != "session":
                 continue
             if session.flavour != operation.owner.flavour:
-                found.append(ForeignSession(module, operation, session, "colour", given))
-            elif receiver is not None and other_client(operation.owner, session) and one_root(module, given) and one_root(module, receiver):
+                if not _in_wrong_callback(module, operation, session):
+                    found.append(ForeignSession(module, operation, session, "colour", given))
+            elif receiver is not None and _foreign(module, operation.owner, receiver, session, given):
                 found.append(ForeignSession(module, operation, session, "client", given))
             continue
         if (
@@ -78,7 +81,7 @@ def foreign_sessions(module: "Module") -> list[ForeignSession]:
         region = max(binds, key=lambda r: r.first, default=None)
         if region is None or region.session is None or region.session.flavour != operation.owner.flavour or region.receiver is None:
             continue
-        if other_client(operation.owner, region.session) and one_root(module, region.receiver) and one_root(module, receiver):
+        if _foreign(module, operation.owner, receiver, region.session, region.receiver):
             found.append(ForeignSession(module, operation, region.session, "bind", None))
     found.extend(_held_by_partials(module))
     return found
@@ -98,14 +101,47 @@ def _held_by_partials(module: "Module") -> list[ForeignSession]:
         operation = Operation(module, call, scope, method, method.owner, method.name, False)
         if session.flavour != method.owner.flavour:
             found.append(ForeignSession(module, operation, session, "colour", given))
-        elif (
-            isinstance(receiver, ast.Attribute)
-            and other_client(method.owner, session)
-            and one_root(module, given)
-            and one_root(module, receiver.value)
-        ):
+        elif isinstance(receiver, ast.Attribute) and _foreign(module, method.owner, receiver.value, session, given):
             found.append(ForeignSession(module, operation, session, "client", given))
     return found
+
+
+def _in_wrong_callback(module: "Module", operation: Operation, session: Driver) -> bool:
+    """Whether the session comes from a ``with_transaction`` of the other colour than its callback, which is what is wrong."""
+    scope = operation.scope.function
+    return any(
+        c.function.scope is scope and c.method.owner.flavour == session.flavour and scope.is_async is (session.flavour == "sync")
+        for c in callbacks(module)
+    )
+
+
+def _foreign(module: "Module", owner: Driver, receiver: ast.expr, session: Driver, given: ast.AST) -> bool:
+    """Whether an object certainly goes through another client than the one that started a session."""
+    if not (one_root(module, given) and one_root(module, receiver)):
+        return False
+    return other_client(owner, session) or _made_apart(module, owner, receiver, session, given)
+
+
+def _made_apart(module: "Module", owner: Driver, receiver: ast.expr, session: Driver, given: ast.AST) -> bool:
+    """Whether two calls of one function, which builds a client each time, made the two clients."""
+    client, other = root_client(owner), root_client(session)
+    if client is None or other is None or client.site is None or other.site is None or client.site.node is not other.site.node:
+        return False
+    started = session.site
+    if started is not None and isinstance(started.node, ast.Call) and isinstance(started.node.func, ast.Attribute):
+        # also where the session came as an argument, we know the call that started it
+        if started.module is not module or started.node not in module.index.parents:
+            return False
+        given = started.node.func.value
+    first, second = factory_call(module, receiver), factory_call(module, given)
+    if first is None or second is None or first is second:
+        return False
+    built = client.site.node
+    for call in (first, second):
+        functions = [v for v in module.values(call.func) if isinstance(v, Function)]
+        if len(functions) != 1 or not any(e.build.call is built for e in effects(functions[0])):
+            return False
+    return True
 
 
 def _positional(module: "Module", call: ast.Call) -> ast.expr | None:

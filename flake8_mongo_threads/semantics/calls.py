@@ -216,6 +216,7 @@ class CallGraph:
                     found.append(only)
             elif isinstance(value, Class):
                 found.extend(self._initialisers(value))
+                found.extend(inference.default_factories(value, call))
             elif isinstance(value, Partial):
                 pending.extend(value.target)
             elif isinstance(value, Instance):
@@ -224,7 +225,7 @@ class CallGraph:
             elif (isinstance(value, Method) and value.name == "with_transaction" and call.args) or (
                 isinstance(value, External) and value.path in ("builtins.map", "builtins.filter") and call.args
             ):
-                found.extend(v for v in module.values(call.args[0]) if isinstance(v, Function))
+                pending.extend(v for v in module.values(call.args[0]) if isinstance(v, (Function, Partial)))
         return found
 
     def _initialisers(self, cls: Class) -> list[Function]:

@@ -34,7 +34,34 @@ def drivers_in(module: "Module", values: tuple[Value, ...]) -> list[Driver]:
         elif isinstance(value, Mapping):
             for _, element in value.items[:MAX_ELEMENTS]:
                 pending.extend(module.inference.element(element))
+        elif isinstance(value, Instance):
+            found.extend(_sessions_of(value))
     return found
+
+
+def _sessions_of(value: Instance) -> list[Driver]:
+    """The sessions that an object was made with and keeps: fields of a dataclass, ``self.session = session`` in a constructor."""
+    site, inference = value.site, value.cls.module.inference
+    if site is None or not isinstance(site.node, ast.Call) or site.node not in site.module.index.parents:
+        return []
+    call = site.node
+    given: list[ast.expr | None] = []
+    init = inference.method_of(value, "__init__")
+    if init is None:
+        given.extend((*call.args, *(k.value for k in call.keywords)))
+    else:
+        params = {arg.arg: arg for arg in init.scope.params}
+        for stores in init.module.index.attribute_stores.values():
+            for store in stores:
+                if store.scope.function is init.scope and isinstance(store.value, ast.Name) and store.value.id in params:
+                    given.append(inference.argument_for(call, init.scope, params[store.value.id], skip_first=True))
+    return [
+        v
+        for expression in given
+        if expression is not None and not isinstance(expression, ast.Starred)
+        for v in site.module.values(expression)
+        if isinstance(v, Driver) and v.family == "session"
+    ]
 
 
 def dealt(module: "Module", expression: ast.AST, depth: int = 0) -> list[tuple[Driver, bool]]:

@@ -198,6 +198,10 @@ def _ends(module: "Module", scope: Scope, depth: int) -> list[Closed]:
         if not pending:
             break
         statement, tests = pending.pop()
+        if isinstance(statement, ast.Assign) and not tests:
+            # ``self.client.close()`` and then ``self.client = MongoClient()``: the object holds another one, or none
+            again = {path_key(target) for target in statement.targets} - {""}
+            found = [c for c in found if c.receiver is None or path_key(c.receiver) not in again]
         if isinstance(statement, (ast.Expr, ast.Assign, ast.Return)):
             for operation in operations.get(statement, ()):
                 closed = closes(module, operation)
@@ -310,6 +314,45 @@ def used_by(function: Function, depth: int = 0) -> list[tuple[Operation, Driver]
         return found
 
     result: list[tuple[Operation, Driver]] = module.remember("used", scope, compute, [])
+    return result
+
+
+def sessions_used_by(function: Function) -> list[tuple[Operation, Driver, str]]:
+    """The operations that a method performs in any case with a session that its object keeps: the session, and the path from
+    ``self`` to it."""
+    module, scope = function.module, function.scope
+    if scope.kind != "function" or scope.yields or scope.cls is None:
+        return []
+
+    def compute() -> list[tuple[Operation, Driver, str]]:
+        found: list[tuple[Operation, Driver, str]] = []
+        for operation in operations_in(module, scope):
+            given = operation.session
+            if not isinstance(given, ast.Attribute) or (operation.coroutine and not operation.awaited) or _spared(module, operation.node):
+                continue
+            for value in module.values(given):
+                if isinstance(value, Driver) and value.family == "session":
+                    path = Closed("session", value, given, operation.node, module).path_from_self()
+                    if path:
+                        found.append((operation, value, path))
+        return found
+
+    result: list[tuple[Operation, Driver, str]] = module.remember("sessions used", scope, compute, [])
+    return result
+
+
+def starts_session(function: Function, depth: int = 0) -> bool:
+    """Whether running a function starts a session, itself or through what it calls."""
+    module, scope = function.module, function.scope
+    if depth > MAX_SITES_DEPTH:
+        return False
+
+    def compute() -> bool:
+        return any(o.name == "start_session" for o in operations_in(module, scope)) or any(
+            starts_session(edge.target, depth + 1) for edge in module.calls.inside(scope) if edge.target.scope is not scope
+        )
+
+    result: bool = module.remember("starts a session", scope, compute, False)
     return result
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.findings import Span
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation, operations_in
+from flake8_mongo_threads.semantics.lifecycle import conditional
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, has_star, last_name, names_in, walk
 from flake8_mongo_threads.semantics.transactions import (
@@ -65,7 +66,38 @@ def swallowed(module: "Module") -> list[Swallowed]:
             for node, scope in index.withs:
                 if scope.function is piece.scope and piece.covers(node):
                     found.extend(_suppressed(module, piece, node))
+            if piece.within is None and (piece.depth > 0 or piece.region.how == "callback"):
+                found.extend(_by_decorators(module, piece))
     return found
+
+
+def _by_decorators(module: "Module", piece: Piece) -> list[Swallowed]:
+    """Handlers of a decorator around a function that runs inside a transaction."""
+    found: list[Swallowed] = []
+    body: list[ast.stmt] = getattr(piece.scope.node, "body", [])
+    for edge in piece.module.calls.inside(piece.scope):
+        if edge.how != "wrap" or not isinstance(body, list):
+            continue
+        home, wrapper = edge.target.module, edge.target.scope
+        steps = (*piece.steps, piece.module.step(edge.node, f"'{piece.scope.name}' is decorated"))
+        outer = Piece(home, wrapper, piece.region, None, piece.anchor, piece.bound, {}, steps, piece.depth + 1, frozenset())
+        if home is not module and piece.anchor is None:
+            continue
+        for statement, scope in home.index.tries:
+            if scope.function is not wrapper or not _calls_wrapped(wrapper, statement.body):  # type: ignore[attr-defined]
+                continue
+            failing = _failing(piece, body)
+            if failing is not None:
+                found.extend(_dropping(module, outer, statement, failing))
+    return found
+
+
+def _calls_wrapped(wrapper: Scope, body: list[ast.stmt]) -> bool:
+    """Whether some statements of a wrapper call what the decorator was given."""
+    given = {arg.arg for outer in (wrapper.parent,) if outer is not None for arg in outer.params}
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in given for statement in body for node in walk(statement)
+    )
 
 
 def _place(module: "Module", piece: Piece, node: ast.AST) -> ast.AST | None:
@@ -79,8 +111,13 @@ def _handlers(module: "Module", piece: Piece, statement: ast.AST) -> list[Swallo
     if not handlers or not _reaches_commit(piece, statement):
         return found
     failing = _failing(piece, body)
-    if failing is None:
-        return found
+    return _dropping(module, piece, statement, failing) if failing is not None else found
+
+
+def _dropping(module: "Module", piece: Piece, statement: ast.AST, failing: "tuple[Operation, Module]") -> list[Swallowed]:
+    """The handlers of a ``try`` that drop the error of an operation."""
+    found: list[Swallowed] = []
+    handlers: list[ast.ExceptHandler] = statement.handlers  # type: ignore[attr-defined]
     for handler in handlers:
         name = _caught(piece.module, handler.type)
         if not name:
@@ -293,9 +330,38 @@ def never_committed(module: "Module") -> list[NeverCommitted]:
                 isinstance(region.receiver, ast.Name)
                 and _local(module, scope, region.receiver, region.session)
                 and not _finished(module, scope, region.receiver.id, region.session, region.node)
-            ):
+            ) or (isinstance(region.receiver, ast.Attribute) and _held(module, scope, region.receiver)):
                 found.append(NeverCommitted(module, region.node, region.session))
     return found
+
+
+def _held(module: "Module", scope: Scope, receiver: ast.Attribute) -> bool:
+    """Whether the session is kept by an object whose ``__exit__`` ends it, aborts after an error, and commits nothing.
+
+    Nobody else must be able to commit: the word stands nowhere in the program, no class is derived, and the attribute is
+    only called methods on, compared, and given as ``session=``.
+    """
+    cls, index = scope.function.cls, module.index
+    if cls is None or last_name(receiver.value) != "self" or module.project.mentions("commit_transaction"):
+        return False
+    if any(cls.name in (last_name(b) for b in other.node.bases) for other in index.classes):  # type: ignore[attr-defined]
+        return False
+    ended = aborted = False
+    for load in index.attribute_loads.get(receiver.attr, ()):
+        parent = index.parents.get(load)
+        function = index.scope(load).function
+        if isinstance(parent, ast.Attribute) and function.cls is cls:
+            if function.name in ("__exit__", "__aexit__"):
+                ended = ended or parent.attr == "end_session"
+                aborted = aborted or (parent.attr == "abort_transaction" and conditional(module, parent))
+            elif parent.attr in ("abort_transaction", "with_transaction"):
+                return False
+        elif isinstance(parent, ast.keyword):
+            if parent.arg != "session":
+                return False
+        elif not isinstance(parent, (ast.Compare, ast.BoolOp, ast.If, ast.IfExp, ast.UnaryOp)):
+            return False
+    return ended and aborted
 
 
 def _local(module: "Module", scope: Scope, name: ast.Name, session: Driver) -> bool:

@@ -15,7 +15,7 @@ from flake8_mongo_threads.semantics.inference import dependency
 from flake8_mongo_threads.semantics.lifecycle import selected
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
-from flake8_mongo_threads.semantics.syntax import argument
+from flake8_mongo_threads.semantics.syntax import argument, last_name
 from flake8_mongo_threads.semantics.values import Class, External, Function, Partial
 
 if TYPE_CHECKING:
@@ -328,14 +328,16 @@ class Contexts:
     def _injected(self) -> None:
         module = self.module
         for call, _, value in module.calls.constructions:
-            if not (isinstance(value, External) and value.path == frameworks.DEPENDS):
+            if not (isinstance(value, External) and value.path in frameworks.INJECTORS):
                 continue
             provider = dependency(module, call)
             if provider is None:
                 continue
             for function in self._functions(provider):
                 if function.module is module and not module.inference.is_cached(module, function.scope):
-                    step = module.step(call, f"'{function.scope.name}' is a dependency: FastAPI calls it for every request")
+                    step = module.step(
+                        call, f"'{function.scope.name}' is a dependency: {frameworks.INJECTORS[value.path]} calls it for every request"
+                    )
                     handler = Handler(frameworks.REQUEST, "dependency")
                     self._add(
                         function.scope,
@@ -427,13 +429,12 @@ class Contexts:
             for edge in edges:
                 if edge.target.module is not module:
                     continue
-                loop = repeating_loop(module, edge.node)
+                mapped = maps(module, edge)
+                loop = edge.node if mapped else repeating_loop(module, edge.node)
                 if loop is not None and not selected(module, edge.node, loop):
-                    step = module.step(
-                        loop, f"the loop at line {getattr(loop, 'lineno', 1)} calls '{edge.target.scope.name}' on every iteration"
-                    )
+                    text = f"the {'map' if mapped else 'loop'} at line {getattr(loop, 'lineno', 1)}"
+                    step = module.step(loop, f"{text} calls '{edge.target.scope.name}' on every iteration")
                     call = module.step(edge.node, f"call of '{edge.target.scope.name}'")
-                    text = f"the loop at line {getattr(loop, 'lineno', 1)}"
                     self._add(edge.target.scope, Context(LOOP, True, loop, text, (step, call), root=edge.target.scope, edge=edge))
 
     # ------------------------------------------------------------------ spreading
@@ -467,7 +468,7 @@ class Contexts:
                         edge=edge,
                     ),
                 )
-            if context.many and (context.where in PER_REQUEST or context.where in THREADS or context.where == LOOP):
+            if context.many and (context.where in PER_REQUEST or context.where in THREADS or context.where in (LOOP, spawners.TASK)):
                 for work in calls.launched_in(scope):
                     if work.where == spawners.THREAD or (work.where in (spawners.TASK, spawners.GREENLET) and context.where != LOOP):
                         for function in work.functions:
@@ -482,6 +483,14 @@ class Contexts:
         if edge.target.scope.yields and edge.how == "call" and context.where == COROUTINE:
             return False
         return context.where != ONCE or edge.how in ("call", "property", "enter")
+
+
+def maps(module: "Module", edge: Edge) -> bool:
+    """Whether an edge is a ``map`` or ``filter`` that calls the function for every element."""
+    node = edge.node
+    if not isinstance(node, ast.Call) or last_name(node.func) not in ("map", "filter"):
+        return False
+    return any(isinstance(v, External) and v.path in ("builtins.map", "builtins.filter") for v in module.values(node.func))
 
 
 def _verb(edge: Edge) -> str:

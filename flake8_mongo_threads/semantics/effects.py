@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import base_of, last_name
+from flake8_mongo_threads.semantics.syntax import base_of, last_name, path_key
 from flake8_mongo_threads.semantics.transactions import Piece
 from flake8_mongo_threads.semantics.values import External, Value
 
@@ -84,6 +84,9 @@ def effects_of(piece: Piece) -> Iterator[tuple[ast.AST, str]]:
             statement = index.statement(node)
             if isinstance(statement, ast.AugAssign) and statement.target is node:
                 yield statement.target, f"'{name}' is counted up"
+    for store in index.item_stores:
+        if store.how == "aug" and store.scope.function is piece.scope.function and _outer_name(piece.scope, base_of(store.target)):
+            yield store.target, f"an item of '{path_key(base_of(store.target))}' is counted up"
     for attribute, stores in index.attribute_stores.items():
         for store in stores:
             if store.how == "aug" and store.scope.function is piece.scope.function and isinstance(store.target, ast.Attribute):

@@ -19,24 +19,23 @@ from flake8_mongo_threads.semantics.guards import for_sync_twin
 from flake8_mongo_threads.semantics.inference import CURSORS, dependency
 from flake8_mongo_threads.semantics.lifecycle import (
     Build,
-    arguments_of,
     awaited_by_test,
     call_kept,
     conditional,
     effects,
     guarded_local,
+    in_handler_of,
     is_kept,
     request_store,
     restarts,
     selected,
     thread_local_store,
-    varies_along,
-    varies_in_loop,
 )
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, keyword, last_name, path_key
-from flake8_mongo_threads.semantics.values import Awaitable, Driver, External, Function, Mapping, Method, Partial, Sequence
+from flake8_mongo_threads.semantics.values import Awaitable, Driver, External, Function, Instance, Mapping, Method, Partial, Sequence, Value
+from flake8_mongo_threads.semantics.varying import arguments_of, varies_along, varies_in_loop
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -150,6 +149,7 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
         and not awaited_by_test(module, build.call, loop)
         and not selected(module, build.call, loop)
         and not guarded_local(module, build.call, loop)
+        and not _after_error(module, build.call, loop)
     ):
         steps = (module.step(loop, "this loop repeats it"),)
         context = Context(LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", steps, root=build.scope)
@@ -163,8 +163,14 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
             continue
         if context.where == LOOP and restarts(context.chain):
             continue
-        found.append(made(context, varies_along(module, build, context.chain, context.node if context.where == LOOP else None, module)))
+        found.append(made(context, varies_along(build, context.chain, context, module)))
     return found
+
+
+def _after_error(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
+    """Whether a node in a loop runs only in iterations in which something failed."""
+    handler = in_handler_of(module, node)
+    return handler is not None and module.index.within(handler, loop)
 
 
 def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuilt]:
@@ -186,7 +192,7 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
             context = Context(
                 LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", (module.step(loop, "this loop repeats it"),), root=scope
             )
-            varies = any(varies_along(e.build.module, e.build, [edge, *e.chain], loop, module) for e in built)
+            varies = any(varies_along(e.build, [edge, *e.chain], context, module) for e in built)
             found.append(
                 ClientBuilt(module, edge.node, scope, effect.build, context, (*context.steps, *steps), direct=False, varies=varies)
             )
@@ -195,8 +201,7 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
                 continue
             if context.chain and (conditional(module, edge.node) or any(conditional(module, e.node) for e in context.chain[1:])):
                 continue
-            inner = context.node if context.where == LOOP else None
-            varies = any(varies_along(e.build.module, e.build, [*context.chain, edge, *e.chain], inner, module) for e in built)
+            varies = any(varies_along(e.build, [*context.chain, edge, *e.chain], context, module) for e in built)
             found.append(
                 ClientBuilt(module, edge.node, scope, effect.build, context, (*context.steps, *steps), direct=False, varies=varies)
             )
@@ -224,7 +229,7 @@ def _through_work(module: "Module", work: Work, function: Function) -> list[Clie
             work=work,
         )
         launch = module.step(work.call, f"launches '{function.scope.name}'")
-        varies = varies_along(effect.build.module, effect.build, list(effect.chain), None, function.module)
+        varies = varies_along(effect.build, list(effect.chain), context, module, function.module)
         found.append(
             ClientBuilt(module, work.call, work.scope, effect.build, context, (launch, *effect.steps), direct=False, varies=varies)
         )
@@ -237,7 +242,7 @@ def _through_injection(module: "Module") -> list[ClientBuilt]:
 
     found = []
     for call, scope, value in module.calls.constructions:
-        if not (isinstance(value, External) and value.path == frameworks.DEPENDS):
+        if not (isinstance(value, External) and value.path in frameworks.INJECTORS):
             continue
         provider = dependency(module, call)
         if provider is None:
@@ -245,12 +250,14 @@ def _through_injection(module: "Module") -> list[ClientBuilt]:
         for target in module.values(provider):
             if isinstance(target, Function) and target.module is not module:
                 for effect in effects(target)[:1]:
-                    step = module.step(call, f"'{target.scope.name}' is a dependency: FastAPI calls it for every request")
+                    step = module.step(
+                        call, f"'{target.scope.name}' is a dependency: {frameworks.INJECTORS[value.path]} calls it for every request"
+                    )
                     handler = frameworks.Handler(frameworks.REQUEST, "dependency")
                     context = Context(
                         frameworks.REQUEST, True, call, f"dependency '{target.scope.name}'", (step,), root=scope, handler=handler
                     )
-                    varies = varies_along(effect.build.module, effect.build, list(effect.chain), None, target.module)
+                    varies = varies_along(effect.build, list(effect.chain), context, module, target.module)
                     found.append(
                         ClientBuilt(module, call, scope, effect.build, context, (step, *effect.steps), direct=False, varies=varies)
                     )
@@ -312,7 +319,7 @@ def operations_in(module: "Module", scope: Scope) -> list[Operation]:
     return result
 
 
-_CONSUMERS = frozenset(
+_BUILTIN_CONSUMERS = frozenset(
     (
         "list",
         "tuple",
@@ -331,12 +338,20 @@ _CONSUMERS = frozenset(
         "map",
         "filter",
         "reversed",
-        "deque",
-        "DataFrame",
         "join",
     )
 )
-_EAGER = frozenset(("list", "tuple", "set", "sorted", "sum", "min", "max", "any", "all", "dict", "next", "frozenset", "deque", "DataFrame"))
+_READERS = frozenset(
+    (
+        "collections.deque", "collections.Counter", "pandas.DataFrame", "pandas.DataFrame.from_records", "pandas.json_normalize", "polars.DataFrame", "bson.json_util.dumps",
+        "csv.writer().writerows", "csv.DictWriter().writerows",
+    )
+)  # fmt: skip
+"""Callables of libraries that iterate their first argument to its end."""
+_CONSUMERS = _BUILTIN_CONSUMERS | {path.rpartition(".")[2] for path in _READERS}
+_EAGER = frozenset(("list", "tuple", "set", "sorted", "sum", "min", "max", "any", "all", "dict", "next", "frozenset")) | {
+    path.rpartition(".")[2] for path in _READERS
+}
 
 
 def operations(module: "Module") -> list[Operation]:
@@ -368,12 +383,11 @@ def iterations(module: "Module", only: Scope | None = None) -> list[Operation]:
 
 
 def _is_builtin(module: "Module", func: ast.expr, name: str) -> bool:
-    if isinstance(func, ast.Name):
-        return any(
-            isinstance(v, External) and v.path in (f"builtins.{name}", "collections.deque", "pandas.DataFrame") for v in module.values(func)
-        )
-    return name == "join" or any(
-        isinstance(v, External) and v.path in ("pandas.DataFrame", "collections.deque") for v in module.values(func)
+    if isinstance(func, ast.Attribute) and name == "join":
+        return True
+    return any(
+        isinstance(v, External) and (v.path in _READERS or (isinstance(func, ast.Name) and v.path == f"builtins.{name}"))
+        for v in module.values(func)
     )
 
 
@@ -852,6 +866,7 @@ def captured(function: Function) -> list[tuple[Driver, str, ast.AST]]:
     bound = {name for s in own if s.kind != "module" for name in s.bindings} - scope.globals
     loads: dict[Scope, list[tuple[int, int, ast.Name]]] = module.remember("loads", index.module_scope, lambda: _loads(module), {})
     read: set[str] = set()
+    sessions_possible = scope.parent is not None and scope.parent.kind != "module" and module.project.mentions("start_session")
     for _, _, node in sorted((load for s in own for load in loads.get(s, ())), key=lambda load: load[:2]):
         if node.id in bound or node.id in read:
             continue
@@ -860,6 +875,8 @@ def captured(function: Function) -> list[tuple[Driver, str, ast.AST]]:
         if driver is not None:
             how = "global" if _is_global(scope, node.id) else "closure"
             found.append((driver, how, node))
+        elif sessions_possible:
+            found.extend((held, "closure", node) for held in drivers_in(module, _objects(module.values(node))))
     owner = scope
     while owner.cls is None and owner.parent is not None and owner.parent.kind != "module":
         owner = owner.parent  # a lambda or closure inside a method reads the method's self
@@ -874,6 +891,11 @@ def captured(function: Function) -> list[tuple[Driver, str, ast.AST]]:
                     seen.add(parent.attr)
                     found.append((driver, "self", parent))
     return found
+
+
+def _objects(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The objects of classes of the program among some values."""
+    return tuple(v for v in values if isinstance(v, Instance))
 
 
 def _loads(module: "Module") -> dict[Scope, list[tuple[int, int, ast.Name]]]:

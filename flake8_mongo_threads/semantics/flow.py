@@ -20,7 +20,9 @@ from flake8_mongo_threads.semantics.closers import (
     concerns,
     ends,
     opened_by,
+    sessions_used_by,
     stack_entry,
+    starts_session,
     unique,
     used_by,
 )
@@ -83,7 +85,7 @@ class UseAfterClose:
         self.owner = owner
         """The object that is used, or returned."""
         self.name = name
-        """What uses it; empty for a return."""
+        """What uses it; empty for a return, but of a function that uses it."""
         self.closed_at = closed_at
         self.escapes = escapes
         self.value = value
@@ -186,10 +188,9 @@ class _Walker:
             if module.index.scope_of_node[call].function is scope:
                 self.calls.setdefault(statement(call), []).append(call)
         self.bindings: dict[ast.AST, list[Binding]] = {}
-        for bindings in scope.bindings.values():
-            for binding in bindings:
-                if binding.how not in ("param", "def", "class", "import"):
-                    self.bindings.setdefault(statement(binding.node), []).append(binding)
+        for binding in _bindings_of(scope):
+            if binding.how not in ("param", "def", "class", "import"):
+                self.bindings.setdefault(statement(binding.node), []).append(binding)
 
     def run(self) -> list[UseAfterClose]:
         body: list[ast.stmt] = getattr(self.scope.node, "body", [])
@@ -322,7 +323,16 @@ class _Walker:
             swallows = swallows or (isinstance(call, ast.Call) and last_name(call.func) == "suppress")
         self.blocks.append(_Block(node, closed, stack))
         before = dict(state) if swallows else None
-        after = self.block(node.body, state)
+        if self.attempts and closed:
+            # an error in the block passes through what closes
+            self.attempts.append(dict(state))
+            after = self.block(node.body, state)
+            failed = self.attempts.pop()
+            if failed is not None:
+                failed.update(closed)
+                self._may_fail(failed)
+        else:
+            after = self.block(node.body, state)
         self.blocks.pop()
         if before is not None:
             after = _join(before, after)
@@ -344,7 +354,11 @@ class _Walker:
             keys.append(site)  # type: ignore[arg-type]
         if closed.node is item.context_expr:
             if closed.receiver is not None:
-                keys.extend(("place", *place) for place in exact(module, closed.receiver))
+                alone = closed.family == "client" and _alone(module, closed.receiver)
+                for place in exact(module, closed.receiver):
+                    keys.append(("place", *place))
+                    if alone:
+                        keys.append(("via", place[0], site))
         else:
             # an object of the program closes what it holds
             path = closed.path_from_self()
@@ -550,6 +564,9 @@ class _Walker:
         """A function that is called here may make what was closed anew."""
         if not state:
             return
+        if any(status[2] == "session" for status in state.values()) and starts_session(edge.target):
+            for key in [k for k, status in state.items() if status[2] == "session" and k[0] in ("place", "via")]:
+                del state[key]
         made = opened_by(edge.target)
         if not made:
             return
@@ -670,10 +687,12 @@ class _Walker:
         target = edge.target
         if target.scope.is_async and edge.node not in self.module.index.awaited:
             return
+        receiver = edge.node.func.value if isinstance(edge.node.func, ast.Attribute) else None
+        if receiver is not None and self._uses_session_in(edge, receiver, state):
+            return
         used = used_by(target)
         if not used or opened_by(target) or ends(target):
             return
-        receiver = edge.node.func.value if isinstance(edge.node.func, ast.Attribute) else None
         bases = [p[0] for p in exact(self.module, receiver)] if receiver is not None else []
         for operation, client in used:
             key: Key = client.key()  # type: ignore[assignment]
@@ -684,6 +703,21 @@ class _Walker:
             if status is not None and status[0] == CLOSED and status[2] == "client":
                 self._report(edge.node, "client", operation.owner, target.scope.name, status[1])
                 return
+
+    def _uses_session_in(self, edge: "Edge", receiver: ast.expr, state: State) -> bool:
+        """A method that is called here and works with the session of its object, which has ended."""
+        target = edge.target
+        if target.receiver is None or not any(status[0] == CLOSED and status[2] == "session" for status in state.values()):
+            return False
+        if starts_session(target) or ends(target):
+            return False
+        for operation, session, path in sessions_used_by(target):
+            for base, prefix in exact(self.module, receiver):
+                status = state.get(("place", base, prefix + path)) or state.get(("via", base, session.key()))
+                if status is not None and status[0] == CLOSED and status[2] == "session":
+                    self._report(edge.node, "session", operation.owner, target.scope.name, status[1])
+                    return True
+        return False
 
     def _reads(self, statement: ast.AST, state: State) -> None:
         """Reads of cursors that are no operations of their own: ``cursor[0]``, and ``async for`` in a comprehension."""
@@ -754,9 +788,10 @@ class _Walker:
                 values = self.module.values(expression)
                 alone = expression is node.value and all(isinstance(v, Driver) and v.family in CURSORS for v in values)
                 value = node.value if alone else None
+                name = next((v.scope.name for v in values if isinstance(v, Function)), "")
                 for block in reversed(self.blocks):
                     if block.closed and self._status(receiver, drivers, family, block.closed) is not None:
-                        self._report(node, family, owner, "", block.node, escapes=True, value=value)
+                        self._report(node, family, owner, name, block.node, escapes=True, value=value)
                         return
                 if owner.family in _FAMILIES:
                     continue
@@ -800,6 +835,8 @@ class _Walker:
         found: list[tuple[Driver, str, ast.AST, Driver]] = []
         for value in self.module.values(expression):
             if isinstance(value, Generator):
+                found.extend((owner, "client", expression, owner) for owner in self._generated(value.origin))
+            elif isinstance(value, Function):
                 found.extend((owner, "client", expression, owner) for owner in self._generated(value))
             if not isinstance(value, Driver) or value.family not in families:
                 continue
@@ -813,9 +850,8 @@ class _Walker:
                 found.append((value, "client", expression, value))
         return found
 
-    def _generated(self, value: Generator) -> list[Driver]:
-        """What a generator function defined inside this one will read when it is iterated."""
-        origin = value.origin
+    def _generated(self, origin: Function | None) -> list[Driver]:
+        """What a function or generator defined inside this one will read when it is called or iterated."""
         if origin is None or origin.scope.parent is None or origin.scope.parent.function is not self.scope:
             return []
         found: list[Driver] = []
@@ -838,6 +874,17 @@ class _Walker:
                         if isinstance(value, Driver) and value.family == "session":
                             return given, value
         return None
+
+
+def _bindings_of(scope: Scope) -> list[Binding]:
+    """What a function binds: its own names, and those of outer scopes that it declares ``global`` or ``nonlocal``."""
+    found = [binding for bindings in scope.bindings.values() for binding in bindings]
+    outer = scope.parent
+    while outer is not None and (scope.globals or scope.nonlocals):
+        names = scope.globals if outer.kind == "module" else scope.nonlocals
+        found.extend(b for name in names for b in outer.bindings.get(name, ()) if b.scope.function is scope)
+        outer = outer.parent
+    return found
 
 
 def _rooted(driver: Driver, closed: Closed) -> bool:

@@ -17,7 +17,7 @@ from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.keeping import KEEPS, calls_of_kept
 from flake8_mongo_threads.semantics.scopes import Binding, Import, Scope, Store
-from flake8_mongo_threads.semantics.syntax import argument, dotted, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import argument, constant, dotted, has_star, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import (
     BOTTOM,
     NOTHING,
@@ -67,6 +67,7 @@ _ELEMENT_WRAPPERS = frozenset(
     ("builtins.list", "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.reversed", "builtins.iter", "builtins.frozenset", "tqdm.tqdm", "tqdm.auto.tqdm", "collections.deque", "itertools.cycle", "itertools.islice", "copy.copy")
 )  # fmt: skip
 _FIRST_ARGUMENT = frozenset(("typing.cast",))
+_FIELDS = frozenset(("dataclasses.field", "attr.ib", "attrs.field", "attr.attrib", "pydantic.Field"))
 _RUNS_FIRST = frozenset(
     ("asyncio.to_thread", "anyio.to_thread.run_sync", "fastapi.concurrency.run_in_threadpool", "trio.to_thread.run_sync")
 )
@@ -498,6 +499,8 @@ class Inference:
         if supplied is not None:
             return supplied
         parts: list[Values] = []
+        if arg.arg == "self" and positional and arg is positional[0]:
+            parts.append(self._owners_of_decorated(module, scope))
         if default is not None:
             value = self.values(module, default)
             if known(value):
@@ -505,6 +508,27 @@ class Inference:
         parts.extend(self._from_callers(module, scope, arg))
         result = union(*parts) if parts else BOTTOM
         return result or (OPEN,)
+
+    def _owners_of_decorated(self, module: "Module", scope: Scope) -> Values:
+        """The objects whose methods a decorator of this module wraps in a function: what the ``self`` of that function is."""
+
+        def compute() -> dict[str, list[tuple[ast.expr, Scope]]]:
+            table: dict[str, list[tuple[ast.expr, Scope]]] = {}
+            for method in module.index.functions:
+                for decorator in method.decorators if method.cls is not None else ():
+                    named = decorator.func if isinstance(decorator, ast.Call) else decorator
+                    table.setdefault(last_name(named), []).append((named, method))
+            return table
+
+        found: dict[Scope, Value] = {}
+        table: dict[str, list[tuple[ast.expr, Scope]]] = module.remember("decorated methods", module.index.module_scope, compute, {})
+        outer = scope.parent
+        while outer is not None and outer.kind == "function":
+            for named, method in table.get(outer.name, ()):
+                if method.cls is not None and any(isinstance(v, Function) and v.scope is outer for v in self.values(module, named)):
+                    found.setdefault(method.cls, Instance(Class(module, method.cls)))
+            outer = outer.parent
+        return tuple(found.values())[:MAX_CALLERS]
 
     @staticmethod
     def _default(scope: Scope, arg: ast.arg) -> ast.expr | None:
@@ -1442,10 +1466,7 @@ class Inference:
             if binding.how != "def":
                 if binding.how == "ann" and binding.value is None:
                     parts.append(self.annotation(home, binding.annotation, cls))
-                elif isinstance(binding.value, ast.Call) and any(
-                    isinstance(v, External) and v.path in ("dataclasses.field", "attr.ib", "attrs.field", "attr.attrib", "pydantic.Field")
-                    for v in self.values(home, binding.value.func)
-                ):
+                elif isinstance(binding.value, ast.Call) and self.is_field(home, binding.value):
                     parts.append(self._field(home, cls, binding))
                 else:
                     parts.append(self._read_descriptors(self.binding(home, binding), receiver))
@@ -1483,6 +1504,26 @@ class Inference:
             on_object = tuple(v for v in given if not (isinstance(v, Instance) and v.key() == value.key()))
             parts.append(on_object if on_object and isinstance(receiver, Instance) else given or UNKNOWN_ONLY)
         return union(*parts)
+
+    def is_field(self, home: "Module", call: ast.Call) -> bool:
+        """Whether a call describes a field of a dataclass, an attrs class or a model."""
+        return any(isinstance(v, External) and v.path in _FIELDS for v in self.values(home, call.func))
+
+    def default_factories(self, cls: Class, call: ast.Call) -> list[Function]:
+        """The functions that make the fields of an object for which the constructing call gives nothing."""
+        fields: list[tuple[Module, Binding]] = []
+        for home, scope in reversed(self.resolution_order(cls)):
+            own = [b for group in scope.bindings.values() for b in group if b.how == "ann"]
+            fields.extend((home, b) for b in sorted(own, key=lambda b: b.position))
+        found: list[Function] = []
+        for position, (home, binding) in enumerate(fields):
+            value = binding.value
+            if not isinstance(value, ast.Call) or argument(call, position, binding.name) is not None or not self.is_field(home, value):
+                continue
+            factory = keyword(value, "default_factory") or keyword(value, "factory")
+            if factory is not None and not has_star(call):
+                found.extend(v for v in self.values(home, factory) if isinstance(v, Function))
+        return found
 
     def _field(self, home: "Module", cls: Scope, binding: Binding) -> Values:
         call = binding.value
@@ -2464,7 +2505,7 @@ def dependency(module: "Module", call: ast.Call) -> ast.expr | None:
     """The provider of a ``Depends(…)``: its argument, or for ``Depends()`` the class that the parameter is annotated with."""
     provider = argument(call, 0, "dependency")
     if provider is not None:
-        return provider
+        return None if constant(keyword(call, "use_cache")) is True and last_name(call.func) == "Provide" else provider
     index = module.index
     parent = index.parents.get(call)
     if isinstance(parent, ast.Tuple):

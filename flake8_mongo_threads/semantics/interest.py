@@ -22,6 +22,12 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 _PROPERTY = re.compile(r"^[ \t]*@[\w.]*property\b[^\n]*\n(?:[ \t]*@[^\n]*\n)*[ \t]*(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
 _CLIENT_CLASS = re.compile(r"^[ \t]*class[ \t]+\w+\([^)]*(?:MongoClient|MotorClient)\b", re.MULTILINE)
 
+_ALIAS = re.compile(
+    r"(\w+)(?:[ \t]*:[^=\n]*)?[ \t]*=[ \t]*"
+    r"(?:(?:functools\.)?partial\(\s*[\w.]*Client\b|lambda[^:\n]*:[ \t]*[\w.]*Client\b|[\w.]*(?:MongoClient|MotorClient)\b(?![\w(]))"
+)
+"""A name that stands for a client class, or for a callable that makes one: ``client_class = MongoClient``."""
+
 MAX_FILES = 40
 MAX_DEPTH = 8
 
@@ -58,7 +64,7 @@ _USES = kinds.OPERATION_NAMES | _CLIENTS
 class Outline:
     """What a file's text shows of its definitions."""
 
-    __slots__ = ("classes", "clients", "functions", "properties", "relevant")
+    __slots__ = ("aliases", "classes", "clients", "functions", "properties", "relevant")
 
     def __init__(self, parsed: modules.ParsedFile) -> None:
         text = parsed.text
@@ -78,6 +84,7 @@ class Outline:
             self.functions.append((match.group(3), frozenset(_WORD.findall(text, match.end(), end))))
         self.properties = frozenset(_PROPERTY.findall(text)) if "property" in text else frozenset()
         self.clients = "Client" in text and _CLIENT_CLASS.search(text) is not None
+        self.aliases = frozenset(_ALIAS.findall(text)) if "Client" in text else frozenset()
         self.relevant = parsed.driver or parsed.like_driver
 
 
@@ -159,7 +166,7 @@ def _closure(
 ) -> frozenset[str]:
     names: set[str] = set()
     if shape.relevant:
-        names |= uses
+        names |= uses | shape.aliases
     for neighbour in modules.neighbour(path, roots).imports[:MAX_FILES]:
         names |= interesting(neighbour, roots, uses, depth + 1, among)
     found: set[str] = set()
@@ -171,7 +178,7 @@ def _closure(
                 found.add(name)
                 names.add(name)
                 changed = True
-    return frozenset(found)
+    return frozenset(found | (shape.aliases & names))
 
 
 def definitions(project: "Project") -> tuple[frozenset[str], frozenset[str], bool]:
@@ -179,7 +186,7 @@ def definitions(project: "Project") -> tuple[frozenset[str], frozenset[str], boo
     root = project.order[0]
     text = modules.of_text(root.location, root.source.text)
     own = outline(text)
-    names: set[str] = {name for name, _ in own.functions} | own.classes
+    names: set[str] = {name for name, _ in own.functions} | own.classes | own.aliases
     properties = set(own.properties)
     clients = own.clients
     paths = modules.related(text, root.roots, MAX_FILES)

@@ -1,8 +1,7 @@
-"""Where clients are built, whether they are kept, and whether they differ from one run to the next.
+"""Where clients are built, and whether they are kept.
 
 A client is *kept* when the code makes sure that it is built once: behind a guard on the place that stores it, in a
-cached function, in a class that is a singleton. It *varies* when its arguments depend on the loop variable or on the
-parameters of the handler: one client per deployment is right.
+cached function, in a class that is a singleton.
 """
 
 import ast
@@ -14,7 +13,6 @@ from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
-from flake8_mongo_threads.semantics.spawns import enclosing_loop
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, WITHS, last_name, names_in, path_key, walk
 from flake8_mongo_threads.semantics.values import Class, External, Function, Instance, Partial, Value
 
@@ -23,24 +21,6 @@ if TYPE_CHECKING:
 
 MAX_EFFECT_DEPTH = 6
 MAX_EFFECTS = 12
-
-_READS_ONE = frozenset(
-    ("get", "pop", "popleft", "next", "get_nowait", "recv", "readline", "input", "choice", "receive", "poll", "read", "get_message")
-)
-_REQUEST_READS = frozenset(("get_json", "get_argument", "get_body_argument", "get_query_argument", "get_current_user", "get_jwt_identity"))
-_REQUESTS = frozenset(
-    (
-        "flask.request",
-        "flask.session",
-        "quart.request",
-        "bottle.request",
-        "flask.g",
-        "starlette.requests.Request()",
-        "aiohttp.web.Request()",
-        "sanic.Request()",
-    )
-)
-_SETTINGS = frozenset(("getenv", "environ", "settings", "config", "conf", "Config", "app", "current_app"))
 
 
 class Build(NamedTuple):
@@ -51,7 +31,7 @@ class Build(NamedTuple):
     scope: Scope
     flavour: str
     name: str
-    """The class as the code names it."""
+    """The class as the code names it, where it names a class."""
 
 
 def client_kind(module: "Module", value: Value) -> str:
@@ -82,7 +62,9 @@ def builds_in(module: "Module", scope: Scope | None = None) -> list[Build]:
         flavour = client_kind(module, value)
         if flavour and not _uncertain(module, call):
             seen.add(call)
-            found.append(Build(module, call, module.index.scope_of_node[call], flavour, last_name(call.func) or _class_name(flavour)))
+            named = last_name(call.func)
+            name = named if named.lstrip("_")[:1].isupper() else _class_name(flavour)
+            found.append(Build(module, call, module.index.scope_of_node[call], flavour, name))
     return found
 
 
@@ -158,7 +140,23 @@ def is_kept(module: "Module", build: Build) -> bool:
     shared = shared_targets(module, scope, [*targets, *local])
     if any(isinstance(up, ast.Call) and last_name(up.func) == "setdefault" for up in module.index.ancestors(build.call)[:3]):
         return True
+    if not shared:
+        shared = _put_into(module, build.call, scope)
     return (bool(shared) and guarded(module, build.call, scope, shared)) or _memo_guard(module, build.call, scope)
+
+
+def _put_into(module: "Module", call: ast.AST, scope: Scope) -> list[str]:
+    """The name of the container that outlives the function and that a value is put into: ``clients.append(MongoClient())``."""
+    up = module.index.parents.get(call)
+    if not isinstance(up, ast.Call) or call not in up.args or not isinstance(up.func, ast.Attribute):
+        return []
+    if up.func.attr not in ("append", "add", "insert", "appendleft", "put"):
+        return []
+    container = up.func.value
+    if isinstance(container, ast.Name) and any(b.how != "param" for b in scope.bindings.get(container.id, ())):
+        return []  # a local list
+    key = path_key(container)
+    return [key] if key else []
 
 
 def _stored_later(module: "Module", scope: Scope, targets: list[ast.AST]) -> list[ast.AST]:
@@ -268,178 +266,6 @@ def _singleton(module: "Module", cls: Scope) -> bool:
                 return True
         del home
     return False
-
-
-# ---------------------------------------------------------------------- varying
-
-
-class Reads(NamedTuple):
-    """What an expression depends on inside its function."""
-
-    params: frozenset[str]
-    loops: frozenset[ast.AST]
-    """Loops whose target it reads."""
-    fresh: bool
-    """Whether it reads something that changes by itself: a queue, an iterator, an unknown call inside the loop."""
-
-
-def reads(module: "Module", scope: Scope, expressions: list[ast.expr], within: ast.AST | None) -> Reads:
-    """Follow the names an expression reads back to parameters, loop targets and calls; ``within`` is the loop looked at."""
-    params: set[str] = set()
-    loops: set[ast.AST] = set()
-    fresh = False
-    pending: list[ast.AST] = list(expressions)
-    seen: set[int] = set()
-    inside_ids = within
-    for _ in range(200):
-        if not pending:
-            break
-        expression = pending.pop()
-        if id(expression) in seen:
-            continue
-        seen.add(id(expression))
-        for node in walk(expression):
-            if isinstance(node, ast.Call) and (
-                last_name(node.func) in _REQUEST_READS or (last_name(node.func) in _READS_ONE and not _is_setting(node.func))
-            ):
-                fresh = True
-            if isinstance(node, ast.Attribute) and node.attr == "request":
-                fresh = True
-            if isinstance(node, ast.Name) and any(isinstance(v, External) and v.path in _REQUESTS for v in module.values(node)):
-                fresh = True
-            if not isinstance(node, ast.Name):
-                continue
-            # options.update(kwargs), options["host"] = host: what is put into a local container counts, too
-            for mutation, where in module.index.mutations.get(node.id, ()):
-                if where.function is scope.function:
-                    pending.extend((*mutation.args, *(k.value for k in mutation.keywords)))
-            for store in module.index.items_of.get(node.id, ()):
-                if store.scope.function is scope.function and store.value is not None:
-                    pending.append(store.value)
-            for binding in _bindings(module, scope, node):
-                if binding.how == "param":
-                    if binding.scope.function is scope.function or binding.scope is scope:
-                        params.add(binding.name)
-                    else:
-                        params.add(binding.name)
-                elif binding.how == "for":
-                    loop = _loop_of(module, binding)
-                    if loop is not None:
-                        loops.add(loop)
-                elif binding.how in ("assign", "ann", "with") and isinstance(binding.value, ast.AST):
-                    if binding.scope.function.kind != "module" or scope.function.kind == "module":
-                        pending.append(binding.value)
-                elif binding.how in ("aug", "except", "match"):
-                    fresh = fresh or inside_ids is not None
-    return Reads(frozenset(params), frozenset(loops), fresh)
-
-
-def _is_setting(func: ast.AST) -> bool:
-    base = func
-    while isinstance(base, (ast.Attribute, ast.Call, ast.Subscript)):
-        if isinstance(base, ast.Attribute) and base.attr in _SETTINGS:
-            return True
-        base = base.func if isinstance(base, ast.Call) else base.value
-    return isinstance(base, ast.Name) and (
-        base.id in _SETTINGS
-        or base.id == "os"
-        or base.id.isupper()
-        or "config" in base.id.lower()
-        or "setting" in base.id.lower()
-        or base.id in ("self", "cls")
-    )
-
-
-def _bindings(module: "Module", scope: Scope, node: ast.Name) -> list[Binding]:
-    current: Scope | None = module.index.scope(node) if node in module.index.parents else scope
-    own = current.function if current is not None else scope
-    while current is not None:
-        found = current.bindings.get(node.id)
-        if found and not (node.id in current.globals and current.kind != "module"):
-            if current.function is own and current.kind != "comprehension":
-                return module.index.reaching(current, node.id, node)
-            return found
-        current = current.parent
-    return []
-
-
-def _loop_of(module: "Module", binding: Binding) -> ast.AST | None:
-    parent = module.index.parents.get(binding.value) if binding.value is not None else None
-    if isinstance(parent, ast.comprehension):
-        return module.index.parents.get(parent)
-    return parent
-
-
-def arguments_of(call: ast.Call) -> list[ast.expr]:
-    """Every expression a call hands over."""
-    return [*(a.value if isinstance(a, ast.Starred) else a for a in call.args), *(k.value for k in call.keywords)]
-
-
-def varies_in_loop(module: "Module", scope: Scope, expressions: list[ast.expr], loop: ast.AST) -> bool:
-    """Whether expressions read something that changes from one iteration of a loop to the next."""
-    found = reads(module, scope, expressions, loop)
-    if found.fresh:
-        return True
-    around = {loop}
-    current: ast.AST | None = loop
-    while current is not None:
-        current = enclosing_loop(module, current)
-        if current is not None:
-            around.add(current)
-    return bool(found.loops & around)
-
-
-def varies_along(build_module: "Module", build: Build, chain: list[Edge], loop: ast.AST | None, home: "Module") -> bool:
-    """Whether a client's arguments depend on what the outermost caller's loop or handler changes.
-
-    ``chain`` leads from the root to the function that builds; a dependency on a parameter is followed to the argument
-    of each call on the way. A parameter of the root itself (a handler's request) counts as varying.
-    """
-    expressions = arguments_of(build.call)
-    module = build_module
-    scope = build.scope
-    for edge in reversed(chain):
-        found = reads(module, scope, expressions, None)
-        if found.fresh:
-            return True
-        expressions = []
-        if isinstance(edge.node, ast.Call):
-            for name in sorted(found.params - {"self", "cls"}):
-                arg = next((p for p in edge.target.scope.params if p.arg == name), None)
-                if arg is None:
-                    continue
-                bound = edge.target.scope.cls is not None and (edge.target.receiver is not None)
-                rest = _rest_arguments(edge.node, edge.target.scope, arg, bound)
-                if rest is not None:
-                    expressions.extend(rest)
-                    continue
-                value = module.inference.argument_for(edge.node, edge.target.scope, arg, skip_first=bound)
-                if value is not None:
-                    expressions.append(value)
-                elif any(isinstance(a, ast.Starred) for a in edge.node.args) or any(k.arg is None for k in edge.node.keywords):
-                    return True
-        scope = edge.caller
-        module = home if edge.caller.index is home.index else module
-        if edge.caller.index is not module.index:
-            module = next((m for m in home.project.order if m.index is edge.caller.index), module)
-        if not expressions:
-            return False
-    if loop is not None:
-        return varies_in_loop(module, scope, expressions, loop)
-    found = reads(module, scope, expressions, None)
-    return found.fresh or bool(found.params - {"self", "cls"}) or bool(found.loops)
-
-
-def _rest_arguments(call: ast.Call, scope: Scope, arg: ast.arg, bound: bool) -> list[ast.expr] | None:
-    """What a call puts into ``*args`` or ``**kwargs`` of the function it calls; None for an ordinary parameter."""
-    arguments = scope.node.args  # type: ignore[attr-defined]
-    if arg is arguments.kwarg:
-        named = {p.arg for p in (*arguments.args, *arguments.kwonlyargs)}
-        return [k.value for k in call.keywords if k.arg is None or k.arg not in named]
-    if arg is arguments.vararg:
-        taken = len(scope.positional) - (1 if bound else 0)
-        return [a.value if isinstance(a, ast.Starred) else a for a in call.args[taken:]]
-    return None
 
 
 # ---------------------------------------------------------------------- through other modules
@@ -588,13 +414,16 @@ def _endless(module: "Module", scope: Scope) -> bool:
 
 
 def guarded_local(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
-    """``if client is None: client = MongoClient()`` in a loop, with a local that nothing else in the loop sets."""
+    """``if client is None: client = MongoClient()`` in a loop, ``client = client or MongoClient()``, with a local that
+    nothing else in the loop sets but a handler that drops it."""
     index = module.index
     targets = [t for t in stored_in(module, node) if isinstance(t, ast.Name)]
     if len(targets) != 1:
         return False
     name, scope = targets[0].id, index.scope(node).function
-    if any(b.node is not targets[0] and index.within(b.node, loop) for b in scope.bindings.get(name, ())):
+    if any(
+        b.node is not targets[0] and index.within(b.node, loop) and not _dropped_by_handler(module, b) for b in scope.bindings.get(name, ())
+    ):
         return False
     child: ast.AST = node
     for up in index.ancestors(node):
@@ -602,8 +431,17 @@ def guarded_local(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
             return False
         if isinstance(up, ast.If) and child in up.body and mentions(up.test, {name}):
             return True
+        if isinstance(up, ast.BoolOp) and isinstance(up.op, ast.Or) and child is not up.values[0] and last_name(up.values[0]) == name:
+            return True
+        if isinstance(up, ast.IfExp) and child is not up.test and mentions(up.test, {name}):
+            return True
         child = up
     return False
+
+
+def _dropped_by_handler(module: "Module", binding: Binding) -> bool:
+    """``client = None`` in an exception handler."""
+    return isinstance(binding.value, ast.Constant) and binding.value.value is None and in_handler_of(module, binding.node) is not None
 
 
 def thread_local_store(module: "Module", call: ast.AST) -> ast.AST | None:

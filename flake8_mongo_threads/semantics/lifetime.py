@@ -9,7 +9,7 @@ from flake8_mongo_threads.concurrency.names import slot
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.closers import closed_by_item, ends, stack_entry
-from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS, Context
+from flake8_mongo_threads.semantics.contexts import LOOP, PER_REQUEST, THREADS, Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, operations_in
 from flake8_mongo_threads.semantics.lifecycle import (
     Build,
@@ -24,7 +24,16 @@ from flake8_mongo_threads.semantics.lifecycle import (
     try_of,
 )
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.sharing import exclusive, handles, is_lock, under_lock, wait_after, waits_for_each
+from flake8_mongo_threads.semantics.sharing import (
+    awaitable_launcher,
+    exclusive,
+    handles,
+    is_lock,
+    objects_of_workers,
+    under_lock,
+    wait_after,
+    waits_for_each,
+)
 from flake8_mongo_threads.semantics.spawns import Work
 from flake8_mongo_threads.semantics.syntax import WITHS, base_of, last_name, path_key, walk
 from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Function, Instance, Method, Sequence, Site, Value
@@ -79,7 +88,7 @@ def shared_clients_closed(module: "Module") -> list[SharedClientClosed]:
         if not is_shared(module, client, scope, operation.call):
             continue
         context = _many(module, scope)
-        if context is not None and _own_of_thread(client, scope, context):
+        if context is not None and _own_of_thread(module, client, scope, context):
             continue
         if context is not None:
             if _closes_for_others(scope, context):
@@ -110,11 +119,13 @@ def _closes_for_others(scope: Scope, context: Context) -> bool:
     return scope.name in CLOSING_NAMES and (context.edge is not None or context.work is not None)
 
 
-def _own_of_thread(client: Driver, scope: Scope, context: Context) -> bool:
-    """Whether a thread object closes a client that it made itself: every thread has its own."""
+def _own_of_thread(module: "Module", client: Driver, scope: Scope, context: Context) -> bool:
+    """Whether a thread object closes a client that it made itself, or that nobody else is seen to get: every thread has its own."""
     site = client.site
     if site is None or context.where not in THREADS or context.work is not None:
         return False
+    if _declared(client):
+        return not _handed_to_many(module, client, scope)
     return scope.cls is not None and site.module.index.scope(site.node).function.cls is scope.cls
 
 
@@ -192,6 +203,8 @@ def is_shared(module: "Module", client: Driver, scope: Scope, node: ast.AST) -> 
     if site is None:
         return False
     home = site.module.index.scope(site.node).function
+    if _declared(client) and _is_parameter(node, scope):
+        return _handed_to_many(module, client, scope)
     if home.kind in ("module", "class"):
         return True
     targets = stored_in(site.module, site.node)
@@ -205,15 +218,35 @@ def is_shared(module: "Module", client: Driver, scope: Scope, node: ast.AST) -> 
     if site.module.inference.is_cached(site.module, home):
         return True
     if any(isinstance(t, ast.Attribute) for t in targets):
-        return not _made_for_the_call(module, node, scope)
+        return not _made_for_the_call(module, node, scope) and not _of_one_request(site, home, scope)
     return bool(kept) or _handed_to_many(module, client, scope)
+
+
+def _declared(client: Driver) -> bool:
+    """Whether an annotation says what the object is, so that it is not known which construction made it."""
+    return client.site is not None and not isinstance(client.site.node, ast.Call)
+
+
+def _is_parameter(node: ast.AST, scope: Scope) -> bool:
+    """Whether what is closed is a parameter of the function, or something reached through one other than ``self``."""
+    base = base_of(node.func if isinstance(node, ast.Call) else node)
+    return isinstance(base, ast.Name) and base.id != "self" and base.id in (p.arg for p in scope.params)
+
+
+def _of_one_request(site: Site, home: Scope, scope: Scope) -> bool:
+    """Whether a handler object makes its client for each request, and another method of it closes that."""
+    if home.cls is None or scope.cls is not home.cls:
+        return False
+    return any(c.where in PER_REQUEST and c.many and c.edge is None for c in site.module.contexts.at(home))
 
 
 def _handed_to_many(module: "Module", client: Driver, scope: Scope) -> bool:
     """Whether several runs of a worker are given the same client."""
-    for hand_over in module.facts(HandOver):
+    for hand_over in (*module.facts(HandOver), *objects_of_workers(module)):
         held = hand_over.value.root("client")
-        if hand_over.shared and held is not None and held.key() == client.key():
+        if held is None or not hand_over.shared:
+            continue
+        if held.key() == client.key() or (_declared(client) and held.kind == client.kind):
             if any(function.scope is scope for function in hand_over.work.functions):
                 return True
     return False
@@ -285,6 +318,8 @@ def _eager_helper(module: "Module", operation: Operation, scope: Scope, client: 
     ):
         return False
     used = any(o is not operation and o.scope.function is scope and o.io and _same(o.owner, client) for o in module.facts(Operation))
+    if used and module.contexts.first(scope, LOOP) is not None:
+        return True  # the second iteration fails
     if not used or _called_from_top(module, scope):
         return False
     others = any(
@@ -430,9 +465,9 @@ def _waited(module: "Module", work: Work) -> bool:
         return True
     if work.path == "asyncio.as_completed" and isinstance(parent, (ast.For, ast.AsyncFor, ast.comprehension)):
         return True
-    if work.where == spawners.TASK:
+    if work.where == spawners.TASK or work.path.endswith("run_in_executor") or awaitable_launcher(work):
         node: ast.AST | None = parent
-        while node is not None and not isinstance(node, ast.stmt):
+        while node is not None and not isinstance(node, (ast.stmt, ast.Lambda)):
             if isinstance(node, ast.Await):
                 return True
             node = module.index.parents.get(node)

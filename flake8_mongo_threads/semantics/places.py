@@ -112,3 +112,31 @@ def origins(module: "Module", expression: ast.AST) -> list[Place]:
             break
         current = binding.value
     return found
+
+
+def factory_call(module: "Module", expression: ast.AST) -> ast.Call | None:
+    """The one call of a function that an object was made from: ``connect()`` for ``db.users`` where ``db = connect().app``.
+
+    Names and attributes of ``self`` are followed where they have a single binding, in whatever scope.
+    """
+    index = module.index
+    current = expression
+    for _ in range(MAX_HOPS):
+        base, chain = _split(current)
+        if isinstance(base, ast.Call):
+            return base
+        if not isinstance(base, ast.Name):
+            return None
+        if base.id == "self" and chain and isinstance(chain[0], ast.Attribute):
+            stores = index.attribute_stores.get(chain[0].attr, [])
+            value = stores[0].value if len(stores) == 1 and not stores[0].path else None
+            same = stores and stores[0].scope.function.cls is index.scope(base).function.cls
+        else:
+            scope = index.scope(base).binder(base.id)
+            found = scope.bindings[base.id] if scope is not None else []
+            same = len(found) == 1 and found[0].how in ("assign", "ann", "with") and not found[0].path
+            value = found[0].value if same else None  # type: ignore[assignment]
+        if not same or value is None:
+            return None
+        current = value
+    return None

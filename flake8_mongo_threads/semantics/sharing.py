@@ -190,7 +190,7 @@ def _done_at_once(module: "Module", work: Work) -> bool:
     """Whether the launching call itself waits for all of its runs: an awaited ``gather``, a ``map`` of a pool."""
     if not work.launcher.joined:
         return False
-    return work.call in module.index.awaited or (work.where in THREADS and not _awaitable_launcher(work))
+    return work.call in module.index.awaited or (work.where in THREADS and not awaitable_launcher(work))
 
 
 def _one_object(module: "Module", first: HandOver, second: HandOver) -> bool:
@@ -274,7 +274,7 @@ def _waits_at_once(module: "Module", work: Work) -> bool:
     if isinstance(parent, ast.Attribute) and parent.attr in ("result", "get", "wait", "join"):
         return True
     if work.launcher.joined and work.where in (spawners.THREAD, spawners.RUN) and not work.launcher.many:
-        if work.call in index.awaited or not _awaitable_launcher(work):
+        if work.call in index.awaited or not awaitable_launcher(work):
             return True
     if work.path.endswith("run_in_executor") and work.call in index.awaited:
         return True
@@ -294,7 +294,8 @@ def _one_of_one(module: "Module", work: Work) -> bool:
     return len(work.call.args) == 1 and _one_run(module, work)
 
 
-def _awaitable_launcher(work: Work) -> bool:
+def awaitable_launcher(work: Work) -> bool:
+    """Whether what launches work gives a coroutine that ends with the work: ``asyncio.to_thread``."""
     return work.path.startswith(("asyncio.", "anyio.", "trio.", "fastapi.", "asgiref."))
 
 

@@ -156,7 +156,7 @@ def leaves_loop(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
                 break
             if isinstance(later, TRIES) and _ends_well(later):
                 return True
-            if isinstance(loop, ast.While) and _ends_test(later, loop.test):
+            if isinstance(loop, ast.While) and _ends_test(loop.test, later):
                 return True
         if isinstance(owner, TRIES) and field == "body" and owner.orelse and isinstance(owner.orelse[-1], (ast.Break, ast.Return)):  # type: ignore[attr-defined]
             return True
@@ -166,20 +166,22 @@ def leaves_loop(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
     return False
 
 
-def _ends_test(statement: ast.stmt, test: ast.expr) -> bool:
-    """Whether a statement, or a ``try`` that it is, sets the flag that a loop runs by: ``connected = True`` in ``while not connected:``."""
-    negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
-    key = path_key(test.operand if isinstance(test, ast.UnaryOp) and negated else test)
-    if not key:
-        return False
-    steps = (statement, *statement.body, *statement.orelse) if isinstance(statement, ast.Try) else (statement,)
-    return any(
-        isinstance(step, ast.Assign)
-        and isinstance(step.value, ast.Constant)
-        and bool(step.value.value) is negated
-        and any(path_key(target) == key for target in step.targets)
-        for step in steps
-    )
+def _ends_test(test: ast.expr, statement: ast.stmt) -> bool:
+    """Whether a statement, or the end of a ``try``, sets the flag that the test of a loop waits for: ``while not connected: … connected = True``."""
+    if isinstance(statement, TRIES):
+        last: list[ast.stmt] = [block[-1] for block in (statement.orelse, statement.body) if block]  # type: ignore[attr-defined]
+    else:
+        last = [statement]
+    for each in last:
+        if not isinstance(each, ast.Assign) or not isinstance(each.value, ast.Constant):
+            continue
+        flags = {path_key(target) for target in each.targets} - {""}
+        for part in test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]:
+            negated = isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)
+            asked = part.operand if isinstance(part, ast.UnaryOp) else part
+            if path_key(asked) in flags and bool(each.value.value) is negated:
+                return True
+    return False
 
 
 def _ends_well(attempt: object) -> bool:
@@ -294,28 +296,50 @@ def _coroutine_work(
         starred = isinstance(expression, ast.Starred)
         inner = expression.value if isinstance(expression, ast.Starred) else expression
         values = module.values(inner)
+        added = _added_later(module, inner, values)
+        if added:
+            values = (*values, *added)
         many = loop is not None or (launcher.many and several_runs(inner, values, starred=starred))
-        given = _coroutines_given(module, inner)
+        given = _coroutines_given(module, inner, values)
         if given:
             values = (*values, *given)
         found.append(Work(module, scope, call, path, launcher, where, inner, values, [], loop, many, pool))
     return found
 
 
-def _coroutines_given(module: "Module", expression: ast.expr) -> list[Value]:
-    """The coroutines that a coroutine of the program is given to run: ``limited(semaphore, store(row))``."""
-    call = expression.elt if isinstance(expression, (ast.ListComp, ast.SetComp, ast.GeneratorExp)) else expression
-    if not isinstance(call, ast.Call) or not any(isinstance(a, ast.Call) for a in call.args):
-        return []
-    if not any(isinstance(v, Function) and v.scope.is_async for v in module.values(call.func)):
-        return []
-    return [
-        v
-        for a in call.args
-        if isinstance(a, ast.Call)
-        for v in module.values(a)
-        if isinstance(v, Awaitable) and v.how == "coroutine" and isinstance(v.origin, Function)
-    ]
+def _added_later(module: "Module", expression: ast.expr, values: Values) -> list[Value]:
+    """The coroutines that were put into a list after it was made: ``coros.append(store(row))``."""
+    found: list[Value] = []
+    for value in values:
+        if isinstance(value, Sequence):
+            own = set(value.elements)
+            for _, element in module.inference.entries(module, expression, value):
+                if element not in own:
+                    found.extend(v for v in module.inference.element(element) if isinstance(v, Awaitable) and v.how == "coroutine")
+    return found
+
+
+def _coroutines_given(module: "Module", expression: ast.expr, values: Values) -> list[Value]:
+    """The coroutines that a coroutine of the program is given to run: ``limited(semaphore, store(row))``, also in a list."""
+    found: list[Value] = []
+    calls: list[ast.AST | None] = [expression]
+    for value in values:
+        if isinstance(value, Sequence):
+            calls.extend(e.expression for _, e in module.inference.entries(module, expression, value) if e.module is module)
+    for node in calls:
+        call = node.elt if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp)) else node
+        if not isinstance(call, ast.Call) or not any(isinstance(a, ast.Call) for a in call.args) or call not in module.index.parents:
+            continue
+        if not any(isinstance(v, Function) and v.scope.is_async for v in module.values(call.func)):
+            continue
+        found.extend(
+            v
+            for a in call.args
+            if isinstance(a, ast.Call)
+            for v in module.values(a)
+            if isinstance(v, Awaitable) and v.how == "coroutine" and isinstance(v.origin, Function)
+        )
+    return found
 
 
 def several_runs(expression: ast.expr, values: Values, *, starred: bool) -> bool:
