@@ -328,6 +328,8 @@ class Inference:
                 return (ModuleRef(target),)
             if self._namespace(module, name):
                 return (External("namespace:" + name),)
+            if modules.shadows_driver(module.roots, module.location, alias.name):
+                return UNKNOWN_ONLY
             return (External(canonical(name)),)
         if isinstance(statement, ast.ImportFrom):
             return self.from_import(module, Import(statement.module or "", alias.name, statement.level, alias, statement))
@@ -345,6 +347,8 @@ class Inference:
         declared = self._declared(what.module, what.name)
         if declared is not None:
             return declared
+        if what.level == 0 and modules.shadows_driver(module.roots, module.location, what.module):
+            return UNKNOWN_ONLY
         path = self.project.locate(module, what.module, what.level)
         if path:
             target = self.project.load(path, module)
@@ -918,6 +922,8 @@ class Inference:
 
     def member(self, owner: Driver, name: str, node: ast.AST | None, module: "Module") -> Values:
         """A member of a driver object: a method, a property, or by ``__getattr__`` a database or collection."""
+        if name in module.index.attribute_stores and isinstance(node, ast.Attribute) and self._replaced(module, node):
+            return UNKNOWN_ONLY
         found = kinds.member(owner.family, owner.flavour, name)
         site = Site(module, node) if node is not None else owner.site
         if found is None:
@@ -932,6 +938,18 @@ class Inference:
         if found.coroutine:
             return (Awaitable(result, "coroutine", site, Method(owner, name, found)),)
         return result
+
+    def _replaced(self, module: "Module", node: ast.Attribute) -> bool:
+        """Whether the program sets this very attribute of a driver object: ``client.db = Mock()``, ``coll.find_one = fake``."""
+        key = path_key(node.value)
+        if not key or node not in module.index.parents:
+            return False
+        scope = module.index.scope(node)
+        for store in module.index.attribute_stores[node.attr]:
+            target = store.target
+            if isinstance(target, ast.Attribute) and path_key(target.value) == key and self._same_place(key, scope, store.scope):
+                return True
+        return False
 
     def _member_result(self, owner: Driver, name: str, result: str, site: Site | None) -> Values:
         if not result or result == "options":
@@ -1511,8 +1529,9 @@ class Inference:
                 found.append((None, Element(module, where, call.args[1])))
             elif name == "setdefault" and len(call.args) > 1:
                 found.append((self._constant(module, call.args[0]), Element(module, where, call.args[1])))
-            elif name in ("extend", "update") and call.args:
-                for value in self.values(module, call.args[0]):
+            elif name in ("extend", "update"):
+                found.extend((item.arg, Element(module, where, item.value)) for item in call.keywords if item.arg is not None)
+                for value in self.values(module, call.args[0]) if call.args else ():
                     if isinstance(value, Sequence):
                         found.extend((None, e) for e in value.elements)
                     elif isinstance(value, Mapping):
