@@ -236,6 +236,8 @@ def _replace(first: _First, change: ReplaceExpr, holes: tuple[cst.CSTNode, ...],
         result = result.with_changes(args=[inner], whitespace_before_args=current.lpar[0].whitespace_after)
     elif isinstance(result, cst.Tuple) and original.lpar:
         result = result.with_changes(lpar=current.lpar, rpar=current.rpar)
+    elif isinstance(original, cst.NamedExpr) and len(original.lpar) == 1 and holes == (original,) and isinstance(result, cst.Comparison):
+        result = expressions.fit(result, parent, expressions.field_of(parent, original))  # the hole has its parentheses already
     elif original.lpar and not isinstance(original, cst.GeneratorExp):
         result = result.with_changes(lpar=[*current.lpar, *result.lpar], rpar=[*result.rpar, *current.rpar])
     else:

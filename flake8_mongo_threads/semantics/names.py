@@ -18,6 +18,7 @@ from flake8_mongo_threads.driver.renames import Replacement
 from flake8_mongo_threads.driver.requirements import read_text
 from flake8_mongo_threads.driver.targets import target_for
 from flake8_mongo_threads.findings import Span
+from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.facts import PRODUCERS
 from flake8_mongo_threads.semantics.guards import IMPORT_ERRORS, NAME_ERRORS, guarded, tested_class
 from flake8_mongo_threads.semantics.inference import MAX_WORK
@@ -100,10 +101,6 @@ STATE = re.compile(
     r"|healthy|valid|initiali[sz]ed|online"
 )
 """Names of flags: a driver's object without such a member gives a database or collection, which is no answer."""
-
-_MARKS = {"pymongo": "mongo_client.py", "bson": "objectid.py", "gridfs": "grid_file.py", "motor": "core.py"}
-"""A file that only the driver's own package has."""
-
 
 _HANDS_ON = frozenset(
     (
@@ -189,7 +186,7 @@ def class_of_object(value: Driver) -> str:
 def is_driver_source(module: "Module") -> bool:
     """Whether the file belongs to a driver itself, or stands beside a copy of one: it is made for that very release."""
     parts = module.location.replace("\\", "/").split("/")[:-1]
-    for package, mark in _MARKS.items():
+    for package, mark in modules.DRIVER_MARKS.items():
         if package in parts:
             folder = "/".join(parts[: len(parts) - parts[::-1].index(package)])
             if os.path.isfile(os.path.join(folder, mark)):
@@ -199,7 +196,7 @@ def is_driver_source(module: "Module") -> bool:
 
 def _is_driver_project(root: str) -> bool:
     """Whether a folder is the source tree of a driver, with its tests and tools."""
-    if not any(os.path.isfile(os.path.join(root, package, _MARKS[package])) for package in api.DISTRIBUTIONS):
+    if not any(os.path.isfile(os.path.join(root, package, modules.DRIVER_MARKS[package])) for package in api.DISTRIBUTIONS):
         return False
     for name in ("pyproject.toml", "setup.py"):
         text = read_text(os.path.join(root, name)) or ""
@@ -209,23 +206,8 @@ def _is_driver_project(root: str) -> bool:
 
 
 def is_local(module: "Module", what: Import) -> bool:
-    """Whether an import names a module of the program that is called like a driver's package: a ``motor.py`` beside the file.
-
-    A single file has no submodules, so ``import motor.motor_asyncio`` never means it.
-    """
-    from flake8_mongo_threads.semantics import modules
-
-    package, _, rest = what.module.partition(".")
-    for root in module.roots:
-        path = modules.file_at(os.path.join(root, package))
-        if not path or os.path.abspath(path) == module.location:
-            continue
-        if os.path.basename(path) != "__init__.py":
-            if not rest:
-                return True
-        elif not os.path.isfile(os.path.join(os.path.dirname(path), _MARKS[package])):
-            return True
-    return False
+    """Whether an import names a module of the program that is called like a driver's package."""
+    return modules.shadows_driver(module.roots, module.location, what.module)
 
 
 def driver_imports(module: "Module") -> list[tuple[Import, Scope]]:
