@@ -977,7 +977,10 @@ def _about_the_same(check: Check, write: Write) -> bool:
     if wanted is None and sought is not None and not isinstance(resolve(check.frame, sought)[1], ast.Name):
         wanted = {("_id",): Given(check.frame, sought)}
     if wanted is None:
-        return sought is not None and normal(check.frame, sought) == normal(write.frame, document)
+        if sought is None:
+            return False
+        name = normal(check.frame, sought)
+        return bool(name) and any(normal(frame, part) == name for frame, part in _whole_parts(write.frame, document))
     if check.name in ("find", "distinct") and not wanted:
         return check.name == "distinct" or isinstance(check.frame.module.index.parents.get(check.call.node), ast.comprehension)
     if not wanted:
@@ -989,6 +992,18 @@ def _about_the_same(check: Check, write: Write) -> bool:
         return bool(named)
     root = _root_of(write.frame, document)
     return bool(root) and bool(named) and all(root == _root_of(g.frame, g.value) for g in named.values())
+
+
+def _whole_parts(frame: Frame, document: ast.expr) -> Iterator[tuple[Frame, ast.expr]]:
+    """A document, and what it takes over whole: ``q`` of ``{**q, "n": 1}``, ``dict(q, n=1)`` and ``q | {"n": 1}``."""
+    yield frame, document
+    frame, node = resolve(frame, document)
+    if isinstance(node, ast.Dict):
+        yield from ((frame, value) for key, value in zip(node.keys, node.values, strict=True) if key is None)
+    elif isinstance(node, ast.Call) and last_name(node.func) == "dict":
+        yield from ((frame, value) for value in node.args[:1])
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        yield from ((frame, value) for value in (node.left, node.right))
 
 
 def _root_of(frame: Frame, node: ast.expr) -> str:
