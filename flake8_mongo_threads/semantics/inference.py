@@ -16,7 +16,7 @@ from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, 
 from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.scopes import Binding, Import, Scope, Store
-from flake8_mongo_threads.semantics.syntax import argument, dotted, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import argument, dotted, keyword, last_name, path_key, walk
 from flake8_mongo_threads.semantics.values import (
     BOTTOM,
     NOTHING,
@@ -1842,8 +1842,12 @@ class Inference:
         if scope.is_async:
             if decorators & {"asgiref.sync.async_to_sync"}:
                 return self.returned(value)
-            return (Awaitable(self.returned(value), "coroutine", site, value),)
-        result = self.returned(value)
+            how = self.converted(value) if scope.decorators else ""
+            if how == "sync":
+                return UNKNOWN_ONLY  # ``return asyncio.run(fn(*args))``
+            result = UNKNOWN_ONLY if how else self.returned(value)
+            return (Awaitable(result, "coroutine", site, value),)
+        result = UNKNOWN_ONLY if scope.decorators and self.converted(value) else self.returned(value)
         if decorators & OFFLOADING_DECORATORS:
             return (Awaitable(result, "future", site, value),)
         if result and all(isinstance(v, Driver) for v in known(result)) and len(known(result)) == 1 and OPEN in result:
@@ -2112,6 +2116,25 @@ class Inference:
         module.decorator_paths[scope] = result
         return result
 
+    def converted(self, function: Function) -> str:
+        """The colour (sync or async) of the wrapper by which a decorator of the program makes something else of what a function
+        returns, as ``return list(fn(*args))`` does; empty when none does."""
+        module, scope = function.module, function.scope
+        return str(module.remember("converted", scope, lambda: self._converted(module, scope), ""))
+
+    def _converted(self, module: "Module", scope: Scope) -> str:
+        for decorator in scope.decorators:
+            for value in self.values(module, decorator):
+                if not isinstance(value, Function) or not value.scope.positional:
+                    continue
+                called = value.scope.positional[0].arg
+                for wrapper in self.returned(value):
+                    if isinstance(wrapper, Function) and value.scope.encloses(wrapper.scope) and wrapper.scope is not value.scope:
+                        results = _results_of(called, wrapper.scope)
+                        if any(_makes_else(result, called, results) for result in wrapper.scope.returns):
+                            return "async" if wrapper.scope.is_async else "sync"
+        return ""
+
     def is_property(self, module: "Module", scope: Scope) -> bool:
         """Whether reading a method as an attribute runs it."""
         return bool(self.decorators(module, scope) & PROPERTY_DECORATORS) or self.is_descriptor(module, scope)
@@ -2371,6 +2394,35 @@ def _repeat(self: Inference, module: "Module", call: ast.Call, path: str) -> Val
     if not call.args or isinstance(call.args[0], ast.Starred):
         return UNKNOWN_ONLY
     return (Sequence((Element(module, None, call.args[0]),), Site(module, call), many=True),)
+
+
+def _results_of(called: str, scope: Scope) -> frozenset[str]:
+    """The names in a wrapper that hold what the function it wraps returns."""
+    return frozenset(
+        name
+        for name, bindings in scope.bindings.items()
+        if any(isinstance(b.value, ast.expr) and not b.path and _calls_name(b.value, called) for b in bindings)
+    )
+
+
+def _calls_name(node: ast.expr, name: str) -> bool:
+    if isinstance(node, ast.Await):
+        node = node.value
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+
+
+def _makes_else(result: ast.expr, called: str, results: frozenset[str]) -> bool:
+    """Whether an expression is made from what the wrapped function returns without being that."""
+    if _calls_name(result, called) or isinstance(result, ast.Name):
+        return False
+    pending: list[ast.expr] = [result.body, result.orelse] if isinstance(result, ast.IfExp) else [result]
+    for part in pending:
+        if _calls_name(part, called) or isinstance(part, ast.Name):
+            continue
+        for node in walk(part):
+            if (isinstance(node, ast.Name) and node.id in results) or (isinstance(node, ast.expr) and _calls_name(node, called)):
+                return True
+    return False
 
 
 def _dict_call(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:

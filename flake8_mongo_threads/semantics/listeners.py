@@ -409,8 +409,9 @@ def _alive(module: "Module", node: ast.AST, call: ast.Call) -> bool:
 
 
 def _made_at_import(module: "Module", scope: Scope) -> list[tuple[str, ast.AST, "Module"]]:
-    """The clients that the module's top level makes, before any function of it can run, when nothing else makes one."""
-    top = [b for b in module.builds if b.scope.kind == "module"]
+    """The clients that the module's top level, or a class there, makes before any function can run, when nothing else makes one."""
+    index = module.index
+    top = [b for b in module.builds if b.scope is index.module_scope or (b.scope.kind == "class" and b.scope.parent is index.module_scope)]
     if not top or len(top) != len(module.builds) or len(top) > 1:
         return []
     build = top[0]

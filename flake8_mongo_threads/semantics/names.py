@@ -23,7 +23,7 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS
 from flake8_mongo_threads.semantics.guards import IMPORT_ERRORS, NAME_ERRORS, guarded, tested_class
 from flake8_mongo_threads.semantics.inference import MAX_WORK
 from flake8_mongo_threads.semantics.scopes import Import, Scope
-from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, last_name, literal_text, text_of
+from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, dotted, last_name, literal_text, text_of
 from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Instance, Method, Partial, Value, known
 
 if TYPE_CHECKING:
@@ -117,6 +117,10 @@ _MOCK_MEMBERS = frozenset(
     )
 )  # fmt: skip
 """Attributes of ``unittest.mock`` objects."""
+
+
+_OTHER_BSON = frozenset(("", "codec", "network", "objectid", "py3compat", "tz_util"))
+"""The modules of the other distribution called ``bson`` (0.5.10), and the package itself."""
 
 
 class NameUse:
@@ -444,6 +448,9 @@ class _Scan:
         if self._excused(node, NAME_ERRORS, answer):
             return
         # ``import pymongo.pool; pymongo.pool.ThreadPool``: the module itself may be what is missing, and is reported there.
+        written = f"{dotted(node)}."
+        if any(isinstance(what.statement, ast.Import) and f"{what.alias.name}.".startswith(written) for what, _ in self.imports):
+            return
         if api.module(module_path, self.target).status in (Status.GONE, Status.NEVER):
             return
         span = self.module.source.name_span(node)
@@ -763,12 +770,23 @@ class _Scan:
         if isinstance(node, ast.Attribute) and (node.attr in _MOCK_MEMBERS or node.attr.startswith("assert_")):
             # The test has put a mock where the driver's object stood.
             return True
-        if subject.startswith("bson.") and answer.status is Status.NEVER and not self.roots - {"bson"}:
-            # Another distribution is called bson, too; it comes without the others.
+        if subject.startswith("bson.") and answer.status is Status.NEVER and self._other_bson():
             return True
         if isinstance(node, ast.Attribute) and tested_class(self.module, node, subject.rpartition(".")[0].rpartition(".")[2]):
             return True
         return guarded(self.module, node, errors) or self._skipped(subject)
+
+    def _other_bson(self) -> bool:
+        """Whether ``bson`` may be the other distribution of that name: nothing here is of a driver that this one lacks."""
+        if self.roots - {"bson"}:
+            return False
+        for what, _ in self.imports:
+            paths = [what.module] if isinstance(what.statement, ast.Import) else [what.module, f"{what.module}.{what.name}"]
+            for path in paths:
+                submodule = path.split(".")[1] if "." in path else ""
+                if submodule not in _OTHER_BSON and api.module(f"bson.{submodule}", self.everything).status is not Status.NEVER:
+                    return False
+        return True
 
     def _skipped(self, subject: str) -> bool:
         """Whether ``pytest.importorskip`` stands for a module that the name belongs to."""

@@ -20,7 +20,7 @@ from flake8_mongo_threads.semantics.guards import expects_failure, expects_warni
 from flake8_mongo_threads.semantics.names import NEW, NONEXISTENT, REMOVED, is_driver_source, problem_of
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.syntax import argument, last_name, literal_text, text_of, walk
-from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Const, External, Mapping, Partial, Value, known
+from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Const, External, Function, Mapping, Partial, Value, known
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -369,7 +369,14 @@ def _still_the_literal(module: "Module", expression: ast.expr, literal_node: ast
     if expression is literal_node:
         return True
     if isinstance(expression, ast.Call):
-        return isinstance(module.index.parents.get(literal_node), ast.Return)
+        parent = module.index.parents.get(literal_node)
+        if isinstance(parent, ast.Return):
+            return True
+        target = parent.targets[0] if isinstance(parent, ast.Assign) and len(parent.targets) == 1 else None
+        # ``options = {…}; options["tls"] = True; return options``
+        if not isinstance(target, ast.Name) or len(module.index.scope(target).bindings.get(target.id, ())) != 1:
+            return False
+        expression = target
     loads: list[ast.AST]
     if isinstance(expression, ast.Name):
         loads = [*module.index.name_loads.get(expression.id, ())]
@@ -434,6 +441,8 @@ def literal(module: "Module", expression: ast.expr) -> tuple[str | None, list[as
             parts.append(part)
         else:
             meant = _bound_text(module, node) if hops < 3 and isinstance(node, ast.Name) else None
+            if meant is None and hops < 3 and isinstance(node, ast.Call):
+                meant = _returned_text(module, node)
             if meant is not None:
                 pending.append((meant, hops + 1))
                 continue
@@ -486,6 +495,17 @@ def _bound_text(module: "Module", name: ast.Name) -> ast.expr | None:
         return None
     value = bindings[0].value
     return value if isinstance(value, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.Call)) else None
+
+
+def _returned_text(module: "Module", call: ast.Call) -> ast.expr | None:
+    """The text that a function of this file builds, when it returns nothing else."""
+    values = known(module.values(call.func))
+    if len(values) != 1 or not isinstance(values[0], Function) or values[0].module is not module or values[0].scope.decorators:
+        return None
+    returns = values[0].scope.returns
+    if len(returns) != 1 or values[0].scope.is_async or values[0].scope.yields:
+        return None
+    return returns[0] if isinstance(returns[0], (ast.Name, ast.JoinedStr, ast.BinOp, ast.Call)) else None
 
 
 def _of_uri(module: "Module", query: str, parts: list[ast.expr]) -> list[Option]:
