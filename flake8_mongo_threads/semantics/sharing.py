@@ -544,7 +544,11 @@ def is_lock(module: "Module", expression: ast.AST) -> bool:
     for _ in range(4):  # ``locks[key]``, ``locks.setdefault(key, Lock())``
         if isinstance(expression, ast.Subscript):
             expression = expression.value
-        elif isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute) and expression.func.attr in ("get", "setdefault"):
+        elif (
+            isinstance(expression, ast.Call)
+            and isinstance(expression.func, ast.Attribute)
+            and expression.func.attr in ("get", "setdefault")
+        ):
             expression = expression.func.value
         else:
             break
