@@ -382,10 +382,14 @@ def _still_the_literal(module: "Module", expression: ast.expr, literal_node: ast
         loads = [*module.index.name_loads.get(expression.id, ())]
     elif isinstance(expression, ast.Attribute):
         loads = [*module.index.attribute_loads.get(expression.attr, ())]
+    elif isinstance(expression, ast.Subscript) and isinstance(expression.value, ast.Name) and isinstance(expression.slice, ast.Constant):
+        loads = [*module.index.name_loads.get(expression.value.id, ())]  # ``SETTINGS["mongo"]``
     else:
         return False
     for load in loads:
         parent = module.index.parents.get(load)
+        if isinstance(expression, ast.Subscript) and isinstance(parent, ast.Subscript) and isinstance(parent.ctx, ast.Load):
+            parent = module.index.parents.get(parent)
         if isinstance(parent, ast.Attribute) and parent.attr in ("pop", "popitem", "clear", "copy"):
             return False
         if isinstance(parent, ast.Subscript) and isinstance(parent.ctx, ast.Del):

@@ -530,8 +530,24 @@ def _lock_taken(module: "Module", node: ast.AST) -> bool:
 def _exclusive_decorator(frame: Frame) -> bool:
     for decorator in frame.scope.decorators:
         name = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator).lower()
-        if any(word in name for word in _EXCLUSIVE):
+        if any(word in name for word in _EXCLUSIVE) or _wraps_in_lock(frame.module, decorator):
             return True
+    return False
+
+
+def _wraps_in_lock(module: "Module", decorator: ast.expr) -> bool:
+    """Whether a decorator of the program calls what it decorates under a lock."""
+    for value in module.values(decorator):
+        if not isinstance(value, Function) or not value.scope.positional:
+            continue
+        called = value.scope.positional[0].arg
+        for wrapper in module.inference.returned(value):
+            if isinstance(wrapper, Function) and value.scope.encloses(wrapper.scope):
+                frame = Frame(wrapper.module, wrapper.scope)
+                for call in statements_of(wrapper.module, wrapper.scope)[1]:
+                    if isinstance(call.func, ast.Name) and call.func.id == called:
+                        if _guarding(frame, call) or _lock_taken(wrapper.module, call):
+                            return True
     return False
 
 

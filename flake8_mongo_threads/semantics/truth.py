@@ -82,6 +82,10 @@ def _object(module: "Module", node: ast.expr) -> Driver | None:
         return None
     values = module.values(node)
     driver = module.inference.agreed(values)
+    if driver is None:  # of two flavours, by what was imported: its truth value raises for both
+        drivers = [value for value in values if isinstance(value, Driver)]
+        same = len(drivers) == len(values) and len({value.family for value in drivers}) == 1
+        driver = drivers[0] if drivers and same else None
     if driver is None or driver.family not in ("database", "collection"):
         return None
     for value in known(values):
