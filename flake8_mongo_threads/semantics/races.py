@@ -215,6 +215,7 @@ def _callers(module: "Module", frame: Frame) -> list[Frame]:
             assert inner.call is not None
             copy = Frame(inner.module, inner.scope, entered, inner.call)
             copy.bound = {k: (entered, e) for k, (_, e) in inner.bound.items()}
+            copy.rest = (inner.rest[0], entered, inner.rest[2]) if inner.rest is not None else None
             entered = copy
         found.append(entered)
     return found
@@ -387,10 +388,21 @@ def entries(frame: Frame, node: ast.expr | None, depth: int = 0) -> dict[Path, G
             if path is None:
                 return None
             base[path] = Given(frame, value)
+    elif isinstance(node, ast.Name) and (collected := _collected(frame, node)) is not None:
+        base = collected
     else:
         return None
     base.update(added)
     return base
+
+
+def _collected(frame: Frame, name: ast.Name) -> dict[Path, Given] | None:
+    """The keyword arguments behind a parameter ``**name``."""
+    found = bindings_of(frame, name)
+    if found is None or len(found[1]) != 1 or found[1][0].how != "param":
+        return None
+    given = frame.collected(found[0], name.id)
+    return {(item.arg,): Given(given[0], item.value) for item in given[1] if item.arg is not None} if given is not None else None
 
 
 def _one_step(frame: Frame, name: ast.Name) -> tuple[Frame, ast.expr] | None:
@@ -1157,6 +1169,7 @@ def _written(frame: Frame, document: ast.expr) -> list[tuple[Path, Given]]:
                         found.extend(((k.arg,), Given(frame, k.value)) for k in change.call.keywords if k.arg is not None)
             following = _one_step(frame, node)
             if following is None:
+                found.extend((_collected(frame, node) or {}).items())
                 break
             frame, node = following
         elif isinstance(node, ast.Call):
