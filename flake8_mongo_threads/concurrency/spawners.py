@@ -133,6 +133,7 @@ LAUNCHERS: dict[str, Launcher] = {
     "tornado.ioloop.PeriodicCallback": Launcher(CALLBACK, 0, "callback", NONE),
     "gevent.spawn": Launcher(GREENLET, 0, "function", REST),
     "gevent.spawn_later": Launcher(GREENLET, 1, "function", REST),
+    "gevent.spawn_raw": Launcher(GREENLET, 0, "function", REST),
     "gevent.Greenlet": Launcher(GREENLET, 0, "run", REST),
     "gevent.pool.Pool().spawn": Launcher(GREENLET, 0, "function", REST),
     "gevent.pool.Pool().map": Launcher(GREENLET, 0, "func", EACH, True, joined=True),

@@ -729,6 +729,11 @@ MEMBERS: dict[tuple[str, str], Replacement] = {
     ("client", "ThreadPool"): Replacement(advice="concurrent.futures.ThreadPoolExecutor", fix=MANUAL),
     ("client", "start_transaction"): Replacement(advice="start_session(), then session.start_transaction()", needs="3.7", fix=MANUAL),
     ("client", "with_transaction"): Replacement(advice="start_session(), then session.with_transaction()", needs="3.9", fix=MANUAL),
+    ("cursor", "closed"): Replacement(advice="not cursor.alive", fix=MANUAL),
+    ("cursor", "hasNext"): Replacement(advice="a for loop, or next(cursor, None)", fix=MANUAL),
+    ("command-cursor", "closed"): Replacement(advice="not cursor.alive", fix=MANUAL),
+    ("change-stream", "closed"): Replacement(advice="not stream.alive", fix=MANUAL),
+    ("session", "closed"): Replacement(advice="has_ended", needs="3.6", fix=MANUAL),
     # Motor's own members.
     ("cursor", "each"): Replacement(advice="async for", fix=MANUAL),
     ("cursor", "fetch_next"): Replacement(

@@ -52,11 +52,14 @@ def _line_at(text: str, position: int) -> int:
     return text.count("\n", 0, position) + 1
 
 
+_DESCRIBES = re.compile(r"\s*(?:keywords|description|classifiers)\s*=")
+
+
 def _line_of(text: str, *needles: str) -> int:
-    """The line of the first needle that occurs outside a comment."""
+    """The line of the first needle that occurs outside a comment, and outside what only describes the project."""
     for needle in needles:
         for number, line in enumerate(text.splitlines(), 1):
-            if needle.lower() in line.partition("#")[0].lower():
+            if needle.lower() in line.partition("#")[0].lower() and not _DESCRIBES.match(line):
                 return number
     return 0
 

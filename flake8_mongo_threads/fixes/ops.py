@@ -236,6 +236,8 @@ def _replace(first: _First, change: ReplaceExpr, holes: tuple[cst.CSTNode, ...],
         result = result.with_changes(args=[inner], whitespace_before_args=current.lpar[0].whitespace_after)
     elif isinstance(result, cst.Tuple) and original.lpar:
         result = result.with_changes(lpar=current.lpar, rpar=current.rpar)
+    elif isinstance(result, cst.Comparison) and holes == (original,) and _one_line_walrus(original):
+        result = expressions.fit(result, parent, expressions.field_of(parent, original))  # the hole has its parentheses already
     elif original.lpar and not isinstance(original, cst.GeneratorExp):
         result = result.with_changes(lpar=[*current.lpar, *result.lpar], rpar=[*result.rpar, *current.rpar])
     else:
@@ -245,6 +247,10 @@ def _replace(first: _First, change: ReplaceExpr, holes: tuple[cst.CSTNode, ...],
     if expressions.comments_of([current]) - expressions.comments_of([result]):
         raise RefusedError("a comment inside the expression would be lost")
     return result
+
+
+def _one_line_walrus(node: cst.BaseExpression) -> bool:
+    return isinstance(node, cst.NamedExpr) and len(node.lpar) == 1 and isinstance(node.lpar[0].whitespace_after, cst.SimpleWhitespace)
 
 
 def _wraps(result: Any, current: Any) -> bool:

@@ -482,15 +482,30 @@ def _count_of_find(module: "Module", node: ast.Attribute, call: ast.Call) -> _Wr
     receiver = chain.func.value
     if not direct and not (_fixed(module, receiver) and all(_fixed(module, part) for _, part in arguments) and _literal(wanted)):
         return None
+    unused = [] if direct else _unused_assignment(module, node.value)
     if wanted is None and not arguments:
-        return _Write("estimated_document_count", [replace(module, call, "{0}.estimated_document_count()", receiver)])
+        return _Write("estimated_document_count", [replace(module, call, "{0}.estimated_document_count()", receiver), *unused])
     if wanted is not None and not _countable(module, wanted):
         return None
     holes: list[ast.AST] = [receiver, *([wanted] if wanted is not None else []), *(value for _, value in arguments)]
     start = 1 if wanted is None else 2
     parts = ["{}" if wanted is None else "{1}", *(f"{name}={{{n}}}" for n, (name, _) in enumerate(reversed(arguments), start))]
     holes[start:] = [value for _, value in reversed(arguments)]
-    return _Write("count_documents", [replace(module, call, f"{{0}}.count_documents({', '.join(parts)})", *holes)])
+    return _Write("count_documents", [replace(module, call, f"{{0}}.count_documents({', '.join(parts)})", *holes), *unused])
+
+
+def _unused_assignment(module: "Module", name: ast.expr) -> list[Edit]:
+    """Deletes the assignment of a local name that this one place alone reads; one with a comment, or with others on its line, stays."""
+    if not isinstance(name, ast.Name):
+        return []
+    index = module.index
+    scope = index.scope(name).function
+    loads = [load for load in index.name_loads.get(name.id, ()) if index.scope(load).binder(name.id) is scope]
+    statement = index.statement(scope.bindings[name.id][0].node)
+    if scope.kind != "function" or loads != [name] or not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return []
+    lines = module.source.lines[statement.lineno - 1 : statement.end_lineno]
+    return [] if any("#" in line or ";" in line for line in lines) else [DeleteStatement(anchor(module, statement))]
 
 
 def _only_value(module: "Module", name: ast.Name) -> ast.expr | None:

@@ -137,6 +137,11 @@ def _tests(module: "Module", node: ast.AST) -> Iterator[ast.AST]:
         if isinstance(up, (ast.If, ast.IfExp, ast.While)):
             if child is not up.test:
                 yield up.test
+        elif isinstance(up, ast.match_case):
+            if child is not up.pattern:
+                yield getattr(index.parents.get(up), "subject", up.pattern)
+                if up.guard is not None and child is not up.guard:
+                    yield up.guard
         elif isinstance(up, ast.BoolOp):
             position = next(index for index, value in enumerate(up.values) if value is child)
             yield from up.values[max(position - _MOST_OPERANDS, 0) : position]

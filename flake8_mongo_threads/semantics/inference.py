@@ -17,7 +17,7 @@ from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.keeping import KEEPS, calls_of_kept
 from flake8_mongo_threads.semantics.scopes import Binding, Import, Scope, Store
-from flake8_mongo_threads.semantics.syntax import argument, constant, dotted, has_star, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import argument, constant, dotted, has_star, keyword, last_name, path_key, walk
 from flake8_mongo_threads.semantics.values import (
     BOTTOM,
     NOTHING,
@@ -346,6 +346,8 @@ class Inference:
                 return (ModuleRef(target),)
             if self._namespace(module, name):
                 return (External("namespace:" + name),)
+            if modules.shadows_driver(module.roots, module.location, alias.name):
+                return UNKNOWN_ONLY
             return (External(canonical(name)),)
         if isinstance(statement, ast.ImportFrom):
             return self.from_import(module, Import(statement.module or "", alias.name, statement.level, alias, statement))
@@ -363,6 +365,8 @@ class Inference:
         declared = self._declared(what.module, what.name)
         if declared is not None:
             return declared
+        if what.level == 0 and modules.shadows_driver(module.roots, module.location, what.module):
+            return UNKNOWN_ONLY
         path = self.project.locate(module, what.module, what.level)
         if path:
             target = self.project.load(path, module)
@@ -1066,6 +1070,8 @@ class Inference:
 
     def member(self, owner: Driver, name: str, node: ast.AST | None, module: "Module") -> Values:
         """A member of a driver object: a method, a property, or by ``__getattr__`` a database or collection."""
+        if name in module.index.attribute_stores and isinstance(node, ast.Attribute) and self._replaced(module, node):
+            return UNKNOWN_ONLY
         found = kinds.member(owner.family, owner.flavour, name)
         site = Site(module, node) if node is not None else owner.site
         if found is None:
@@ -1080,6 +1086,18 @@ class Inference:
         if found.coroutine:
             return (Awaitable(result, "coroutine", site, Method(owner, name, found)),)
         return result
+
+    def _replaced(self, module: "Module", node: ast.Attribute) -> bool:
+        """Whether the program sets this very attribute of a driver object: ``client.db = Mock()``, ``coll.find_one = fake``."""
+        key = path_key(node.value)
+        if not key or node not in module.index.parents:
+            return False
+        scope = module.index.scope(node)
+        for store in module.index.attribute_stores[node.attr]:
+            target = store.target
+            if isinstance(target, ast.Attribute) and path_key(target.value) == key and self._same_place(key, scope, store.scope):
+                return True
+        return False
 
     def _member_result(self, owner: Driver, name: str, result: str, site: Site | None) -> Values:
         if not result or result == "options":
@@ -1817,10 +1835,9 @@ class Inference:
                 found.append((None, Element(module, where, call.args[1])))
             elif name == "setdefault" and len(call.args) > 1:
                 found.append((self._constant(module, call.args[0]), Element(module, where, call.args[1])))
-            elif name == "update" and not call.args:
+            elif name in ("extend", "update"):
                 found.extend((item.arg, Element(module, where, item.value)) for item in call.keywords if item.arg is not None)
-            elif name in ("extend", "update") and call.args:
-                for value in self.values(module, call.args[0]):
+                for value in self.values(module, call.args[0]) if call.args else ():
                     if isinstance(value, Sequence):
                         found.extend((None, e) for e in value.elements)
                     elif isinstance(value, Mapping):
@@ -2143,8 +2160,12 @@ class Inference:
         if scope.is_async:
             if decorators & {"asgiref.sync.async_to_sync"}:
                 return self.returned(value)
-            return (Awaitable(self.returned(value), "coroutine", site, value),)
-        result = self.returned(value)
+            how = self.converted(value) if scope.decorators else ""
+            if how == "sync":
+                return UNKNOWN_ONLY  # ``return asyncio.run(fn(*args))``
+            result = UNKNOWN_ONLY if how else self.returned(value)
+            return (Awaitable(result, "coroutine", site, value),)
+        result = UNKNOWN_ONLY if scope.decorators and self.converted(value) else self.returned(value)
         if decorators & OFFLOADING_DECORATORS:
             return (Awaitable(result, "future", site, value),)
         if result and all(isinstance(v, Driver) for v in known(result)) and len(known(result)) == 1 and OPEN in result:
@@ -2420,6 +2441,25 @@ class Inference:
         result = frozenset(paths)
         module.decorator_paths[scope] = result
         return result
+
+    def converted(self, function: Function) -> str:
+        """The colour (sync or async) of the wrapper by which a decorator of the program makes something else of what a function
+        returns, as ``return list(fn(*args))`` does; empty when none does."""
+        module, scope = function.module, function.scope
+        return str(module.remember("converted", scope, lambda: self._converted(module, scope), ""))
+
+    def _converted(self, module: "Module", scope: Scope) -> str:
+        for decorator in scope.decorators:
+            for value in self.values(module, decorator):
+                if not isinstance(value, Function) or not value.scope.positional:
+                    continue
+                called = value.scope.positional[0].arg
+                for wrapper in self.returned(value):
+                    if isinstance(wrapper, Function) and value.scope.encloses(wrapper.scope) and wrapper.scope is not value.scope:
+                        results = _results_of(called, wrapper.scope)
+                        if any(_makes_else(result, called, results) for result in wrapper.scope.returns):
+                            return "async" if wrapper.scope.is_async else "sync"
+        return ""
 
     def is_property(self, module: "Module", scope: Scope) -> bool:
         """Whether reading a method as an attribute runs it."""
@@ -2706,6 +2746,35 @@ def _repeat(self: Inference, module: "Module", call: ast.Call, path: str) -> Val
     if not call.args or isinstance(call.args[0], ast.Starred):
         return UNKNOWN_ONLY
     return (Sequence((Element(module, None, call.args[0]),), Site(module, call), many=True),)
+
+
+def _results_of(called: str, scope: Scope) -> frozenset[str]:
+    """The names in a wrapper that hold what the function it wraps returns."""
+    return frozenset(
+        name
+        for name, bindings in scope.bindings.items()
+        if any(isinstance(b.value, ast.expr) and not b.path and _calls_name(b.value, called) for b in bindings)
+    )
+
+
+def _calls_name(node: ast.expr, name: str) -> bool:
+    if isinstance(node, ast.Await):
+        node = node.value
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+
+
+def _makes_else(result: ast.expr, called: str, results: frozenset[str]) -> bool:
+    """Whether an expression is made from what the wrapped function returns without being that."""
+    if _calls_name(result, called) or isinstance(result, ast.Name):
+        return False
+    pending: list[ast.expr] = [result.body, result.orelse] if isinstance(result, ast.IfExp) else [result]
+    for part in pending:
+        if _calls_name(part, called) or isinstance(part, ast.Name):
+            continue
+        for node in walk(part):
+            if (isinstance(node, ast.Name) and node.id in results) or (isinstance(node, ast.expr) and _calls_name(node, called)):
+                return True
+    return False
 
 
 def _dict_call(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:

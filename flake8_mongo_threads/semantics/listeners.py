@@ -10,7 +10,7 @@ from flake8_mongo_threads.semantics.lifecycle import effects, stored_in
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import exclusive, under_lock
 from flake8_mongo_threads.semantics.syntax import WITHS, base_of, dotted, keyword, last_name, path_key, walk
-from flake8_mongo_threads.semantics.values import Class, Driver, External, ModuleRef
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Instance, ModuleRef
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -285,6 +285,8 @@ def _shared(module: "Module", scope: Scope, target: ast.AST) -> bool:
     base = base_of(target)
     if not isinstance(base, ast.Name):
         return False
+    if isinstance(target, (ast.Attribute, ast.Subscript)) and _of_one_thread(module, target.value):
+        return False
     if base.id in scope.globals or base.id in scope.nonlocals:
         return True
     if isinstance(target, ast.Name):
@@ -295,6 +297,21 @@ def _shared(module: "Module", scope: Scope, target: ast.AST) -> bool:
     if base.id in scope.bindings:
         return False
     return base.id in module.index.module_scope.bindings and not any(isinstance(v, ModuleRef) for v in module.values(base))
+
+
+def _of_one_thread(module: "Module", holder: ast.expr) -> bool:
+    """Whether what holds an attribute or item is, or lies in, a ``threading.local()``: each thread has its own."""
+    current: ast.expr = holder
+    while isinstance(current, (ast.Name, ast.Attribute, ast.Subscript)):
+        for value in module.values(current):
+            if isinstance(value, External) and value.path == "threading.local()":
+                return True
+            if isinstance(value, Instance) and "threading.local" in module.inference.external_bases(value.cls):
+                return True
+        if isinstance(current, ast.Name):
+            break
+        current = current.value
+    return False
 
 
 def _acquired(module: "Module", scope: Scope, node: ast.AST) -> bool:
@@ -392,8 +409,9 @@ def _alive(module: "Module", node: ast.AST, call: ast.Call) -> bool:
 
 
 def _made_at_import(module: "Module", scope: Scope) -> list[tuple[str, ast.AST, "Module"]]:
-    """The clients that the module's top level makes, before any function of it can run, when nothing else makes one."""
-    top = [b for b in module.builds if b.scope.kind == "module"]
+    """The clients that the module's top level, or a class there, makes before any function can run, when nothing else makes one."""
+    index = module.index
+    top = [b for b in module.builds if b.scope is index.module_scope or (b.scope.kind == "class" and b.scope.parent is index.module_scope)]
     if not top or len(top) != len(module.builds) or len(top) > 1:
         return []
     build = top[0]

@@ -338,6 +338,33 @@ def _below_namesake(folder: str, name: str) -> str:
     return ""
 
 
+DRIVER_MARKS = {"pymongo": "mongo_client.py", "bson": "objectid.py", "gridfs": "grid_file.py", "motor": "core.py"}
+"""A file that only the driver's own package has."""
+
+
+def shadows_driver(roots: tuple[str, ...], location: str, name: str) -> bool:
+    """Whether a dotted module name means a module of the program that is called like a driver's package: a ``motor.py`` beside the file.
+
+    A single file has no submodules, so ``import motor.motor_asyncio`` never means it.
+    """
+    package, _, rest = name.partition(".")
+    if package not in DRIVER_MARKS:
+        return False
+    for root in roots:
+        inside = _listed(root)
+        if package not in inside and package + ".py" not in inside:
+            continue
+        path = file_at(os.path.join(root, package))
+        if not path or os.path.abspath(path) == location:
+            continue
+        if os.path.basename(path) != "__init__.py":
+            if not rest:
+                return True
+        elif not os.path.isfile(os.path.join(os.path.dirname(path), DRIVER_MARKS[package])):
+            return True
+    return False
+
+
 def _listed(folder: str) -> frozenset[str]:
     """The names in a folder; a folder that cannot be read has none."""
     found = _entries.get(folder)

@@ -18,12 +18,13 @@ from flake8_mongo_threads.driver.renames import Replacement
 from flake8_mongo_threads.driver.requirements import read_text
 from flake8_mongo_threads.driver.targets import target_for
 from flake8_mongo_threads.findings import Span
+from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.facts import PRODUCERS
 from flake8_mongo_threads.semantics.guards import IMPORT_ERRORS, NAME_ERRORS, guarded, tested_class
 from flake8_mongo_threads.semantics.inference import MAX_WORK
 from flake8_mongo_threads.semantics.scopes import Import, Scope
 from flake8_mongo_threads.semantics.spawns import receiving
-from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, last_name, literal_text, text_of
+from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, dotted, last_name, literal_text, text_of
 from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Function, Instance, Method, Partial, Value, known
 
 if TYPE_CHECKING:
@@ -102,10 +103,6 @@ STATE = re.compile(
 )
 """Names of flags: a driver's object without such a member gives a database or collection, which is no answer."""
 
-_MARKS = {"pymongo": "mongo_client.py", "bson": "objectid.py", "gridfs": "grid_file.py", "motor": "core.py"}
-"""A file that only the driver's own package has."""
-
-
 _HANDS_ON = frozenset(
     (
         *("asyncio.to_thread", "fastapi.concurrency.run_in_threadpool", "fastapi.BackgroundTasks().add_task", "gevent.spawn"),
@@ -121,6 +118,10 @@ _MOCK_MEMBERS = frozenset(
     )
 )  # fmt: skip
 """Attributes of ``unittest.mock`` objects."""
+
+
+_OTHER_BSON = frozenset(("", "codec", "network", "objectid", "py3compat", "tz_util"))
+"""The modules of the other distribution called ``bson`` (0.5.10), and the package itself."""
 
 
 class NameUse:
@@ -190,7 +191,7 @@ def class_of_object(value: Driver) -> str:
 def is_driver_source(module: "Module") -> bool:
     """Whether the file belongs to a driver itself, or stands beside a copy of one: it is made for that very release."""
     parts = module.location.replace("\\", "/").split("/")[:-1]
-    for package, mark in _MARKS.items():
+    for package, mark in modules.DRIVER_MARKS.items():
         if package in parts:
             folder = "/".join(parts[: len(parts) - parts[::-1].index(package)])
             if os.path.isfile(os.path.join(folder, mark)):
@@ -200,7 +201,7 @@ def is_driver_source(module: "Module") -> bool:
 
 def _is_driver_project(root: str) -> bool:
     """Whether a folder is the source tree of a driver, with its tests and tools."""
-    if not any(os.path.isfile(os.path.join(root, package, _MARKS[package])) for package in api.DISTRIBUTIONS):
+    if not any(os.path.isfile(os.path.join(root, package, modules.DRIVER_MARKS[package])) for package in api.DISTRIBUTIONS):
         return False
     for name in ("pyproject.toml", "setup.py"):
         text = read_text(os.path.join(root, name)) or ""
@@ -210,23 +211,8 @@ def _is_driver_project(root: str) -> bool:
 
 
 def is_local(module: "Module", what: Import) -> bool:
-    """Whether an import names a module of the program that is called like a driver's package: a ``motor.py`` beside the file.
-
-    A single file has no submodules, so ``import motor.motor_asyncio`` never means it.
-    """
-    from flake8_mongo_threads.semantics import modules
-
-    package, _, rest = what.module.partition(".")
-    for root in module.roots:
-        path = modules.file_at(os.path.join(root, package))
-        if not path or os.path.abspath(path) == module.location:
-            continue
-        if os.path.basename(path) != "__init__.py":
-            if not rest:
-                return True
-        elif not os.path.isfile(os.path.join(os.path.dirname(path), _MARKS[package])):
-            return True
-    return False
+    """Whether an import names a module of the program that is called like a driver's package."""
+    return modules.shadows_driver(module.roots, module.location, what.module)
 
 
 def driver_imports(module: "Module") -> list[tuple[Import, Scope]]:
@@ -504,6 +490,9 @@ class _Scan:
         if self._excused(node, NAME_ERRORS, answer):
             return
         # ``import pymongo.pool; pymongo.pool.ThreadPool``: the module itself may be what is missing, and is reported there.
+        written = f"{dotted(node)}."
+        if any(isinstance(what.statement, ast.Import) and f"{what.alias.name}.".startswith(written) for what, _ in self.imports):
+            return
         if api.module(module_path, self.target).status in (Status.GONE, Status.NEVER):
             return
         span = self.module.source.name_span(node)
@@ -887,12 +876,23 @@ class _Scan:
         if isinstance(node, ast.Attribute) and (node.attr in _MOCK_MEMBERS or node.attr.startswith("assert_")):
             # The test has put a mock where the driver's object stood.
             return True
-        if subject.startswith("bson.") and answer.status is Status.NEVER and not self.roots - {"bson"}:
-            # Another distribution is called bson, too; it comes without the others.
+        if subject.startswith("bson.") and answer.status is Status.NEVER and self._other_bson():
             return True
         if isinstance(node, ast.Attribute) and tested_class(self.module, node, subject.rpartition(".")[0].rpartition(".")[2]):
             return True
         return guarded(self.module, node, errors) or self._skipped(subject)
+
+    def _other_bson(self) -> bool:
+        """Whether ``bson`` may be the other distribution of that name: nothing here is of a driver that this one lacks."""
+        if self.roots - {"bson"}:
+            return False
+        for what, _ in self.imports:
+            paths = [what.module] if isinstance(what.statement, ast.Import) else [what.module, f"{what.module}.{what.name}"]
+            for path in paths:
+                submodule = path.split(".")[1] if "." in path else ""
+                if submodule not in _OTHER_BSON and api.module(f"bson.{submodule}", self.everything).status is not Status.NEVER:
+                    return False
+        return True
 
     def _skipped(self, subject: str) -> bool:
         """Whether ``pytest.importorskip`` stands for a module that the name belongs to."""

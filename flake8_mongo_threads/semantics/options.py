@@ -19,8 +19,8 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS
 from flake8_mongo_threads.semantics.guards import expects_failure, expects_warning, tested
 from flake8_mongo_threads.semantics.names import NEW, NONEXISTENT, REMOVED, is_driver_source, problem_of
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import argument, last_name, literal_text, text_of
-from flake8_mongo_threads.semantics.values import Class, Const, External, Function, Instance, Mapping, Partial, Value, known
+from flake8_mongo_threads.semantics.syntax import argument, last_name, literal_text, text_of, walk
+from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Const, External, Function, Instance, Mapping, Partial, Value, known
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -298,28 +298,62 @@ def _entries(module: "Module", expression: ast.expr, depth: int = 0) -> tuple[li
     if mapping.site is None or mapping.site.module is not module or not _still_the_literal(module, expression, mapping.site.node):
         return [], False
     found: dict[Span, Option] = {}
-    complete = True
+    complete = settled = True
+    open_at: tuple[int, int] = (0, 0)
     if isinstance(mapping.site.node, ast.Dict):
         for key_node, value in zip(mapping.site.node.keys, mapping.site.node.values, strict=True):
             if key_node is None:
                 inner, whole = _entries(module, value, depth + 1)
                 complete = complete and whole
+                open_at = open_at if whole else (value.lineno, value.col_offset)
                 found.update((option.span, option) for option in inner)
+    elif isinstance(mapping.site.node, ast.Call):
+        for value in mapping.site.node.args:
+            inner, whole = _entries(module, value, depth + 1)
+            complete = complete and whole
+            found.update((option.span, option) for option in inner)
     for key, element in module.inference.entries(module, expression, mapping):
         if element.expression is not None and element.module is module and _is_spread(module, element.expression):
             continue
         if not isinstance(key, str) or element.expression is None or element.module is not module:
-            complete = False
+            complete = settled = False
             continue
         place = _key_node(module, element.expression)
         if place is None:
-            complete = False
+            complete = settled = False
             continue
         span = module.source.span(place)
         if isinstance(place, ast.keyword):
             span = Span(span.line, span.col, span.line, span.col + len(key))
         found[span] = Option(key, _value(module, element.expression), span, ENTRY, place, element.expression)
-    return list(found.values()), complete
+    settled = settled and not _overridden(module, expression)
+    keys = [option.lower for option in found.values()]
+    result = [
+        option
+        if settled and keys.count(option.lower) == 1 and (place.lineno, place.col_offset) >= open_at  # type: ignore[attr-defined]
+        else option._replace(value=UNKNOWN_VALUE)
+        for option in found.values()
+        for place in (option.node,)
+    ]
+    return result, complete and settled
+
+
+def _overridden(module: "Module", expression: ast.expr) -> bool:
+    """Whether values of a dictionary may be replaced by what cannot be read: ``options.update(settings)``, ``options |= settings``."""
+    index = module.index
+    if isinstance(expression, ast.Name):
+        scope = index.scope(expression).binder(expression.id)
+        if scope is not None and any(binding.how == "aug" for binding in scope.bindings[expression.id]):
+            return True
+    elif isinstance(expression, ast.Attribute) and any(store.how == "aug" for store in index.attribute_stores.get(expression.attr, ())):
+        return True
+    for call, _ in index.mutations.get(last_name(expression), ()):
+        if last_name(call.func) == "update" and (
+            any(item.arg is None for item in call.keywords)
+            or not all(isinstance(value, Mapping) for argument_ in call.args for value in module.values(argument_) or (UNKNOWN,))
+        ):
+            return True
+    return False
 
 
 def _is_spread(module: "Module", value: ast.AST) -> bool:
@@ -347,10 +381,14 @@ def _still_the_literal(module: "Module", expression: ast.expr, literal_node: ast
             loads.extend(index.name_loads.get(place.id, ()))
         elif isinstance(place, ast.Attribute):
             loads.extend(index.attribute_loads.get(place.attr, ()))
+        elif isinstance(place, ast.Subscript) and isinstance(place.value, ast.Name) and isinstance(place.slice, ast.Constant):
+            loads.extend(index.name_loads.get(place.value.id, ()))  # ``SETTINGS["mongo"]``
         elif not isinstance(place, ast.Call):
             return False
         for load in loads:
             user = index.parents.get(load)
+            if isinstance(place, ast.Subscript) and isinstance(user, ast.Subscript) and isinstance(user.ctx, ast.Load):
+                user = index.parents.get(user)
             if isinstance(user, ast.Attribute) and user.attr in ("pop", "popitem", "clear", "copy"):
                 return False
             if isinstance(user, ast.Subscript) and isinstance(user.ctx, ast.Del):
@@ -412,13 +450,30 @@ def literal(module: "Module", expression: ast.expr) -> tuple[str | None, list[as
             values = known(module.values(node))
             if len(values) == 1 and isinstance(values[0], Const) and isinstance(values[0].value, str):
                 pieces.append(values[0].value)
-                parts.append(node)
+                parts.append(_written_as(module, values[0].value) or node)
             else:
                 pieces.append(_HOLE)
     else:
         return None, []
     whole = "".join(pieces)
     return (whole, parts) if whole.strip(_HOLE) else (None, [])
+
+
+def _written_as(module: "Module", text: str) -> ast.Constant | None:
+    """The one string of this file that a parameter, an attribute or a setting has its text from; None when several are the same."""
+    if "?" not in text:
+        return None
+    table: dict[str, list[ast.Constant]] = module.remember("uri strings", module.index.module_scope, lambda: _uri_strings(module), {})
+    found = table.get(text, [])
+    return found[0] if len(found) == 1 else None
+
+
+def _uri_strings(module: "Module") -> dict[str, list[ast.Constant]]:
+    found: dict[str, list[ast.Constant]] = {}
+    for node in walk(module.index.tree, into_functions=True):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(_SCHEMES):
+            found.setdefault(node.value, []).append(node)
+    return found
 
 
 def _formatted(node: ast.expr) -> tuple[str, ast.expr] | None:
@@ -450,7 +505,9 @@ def _meant(module: "Module", node: ast.expr) -> ast.expr | None:
     if isinstance(node, ast.Call):
         callees = known(module.values(node.func))
         function = callees[0] if len(callees) == 1 else None
-        if not isinstance(function, Function) or function.module is not module or function.scope.is_async or function.scope.yields:
+        if not isinstance(function, Function) or function.module is not module:
+            return None
+        if function.scope.is_async or function.scope.yields or function.scope.decorators:
             return None
         returns = function.scope.returns
         return returns[0] if len(returns) == 1 else None
@@ -597,6 +654,9 @@ _INSTANCES = {
 _CONVERSIONS = frozenset(("DATETIME", "DATETIME_CLAMP", "DATETIME_MS", "DATETIME_AUTO"))
 _COMPRESSORS = frozenset(("snappy", "zlib", "zstd"))
 _REQUIRES_USERNAME = frozenset(("GSSAPI", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"))
+_NEED_TLS = ("tlscertificatekeyfile", "tlscertificatekeyfilepassword", "tlscafile", "tlscrlfile")
+_NEED_TLS_WHEN_FALSE = ("tlsallowinvalidcertificates", "tlsallowinvalidhostnames", "tlsdisableocspendpointcheck")
+"""What the driver refuses beside ``tls=False``: a file, and a check that is asked for (seen on 3.13 to 4.20)."""
 _NO_PASSWORD = frozenset(("GSSAPI", "MONGODB-X509", "MONGODB-OIDC"))
 _LARGEST = 1_000_000_000
 _LONGEST_NAME = 128
@@ -822,6 +882,12 @@ def _contradictions(client: ClientCall, bad: set[str]) -> list[OptionValue]:
     tls, ssl = client.get("tls"), client.get("ssl")
     if tls is not None and ssl is not None and ((_true(tls) and _false(ssl)) or (_false(tls) and _true(ssl))):
         report(max(tls, ssl, key=lambda option: (option.span.line, option.span.col)), "tls and ssl are two names of one option and differ")
+    disabled = client.get("tls", "ssl")
+    if _false(disabled) and not (tls is not None and ssl is not None):
+        for key in (*_NEED_TLS, *_NEED_TLS_WHEN_FALSE):
+            option = client.get(key)
+            if option is not None and (_false(option) if key in _NEED_TLS_WHEN_FALSE else isinstance(option.value, str) and option.value):
+                report(option, f"{option.key} needs tls=True")
     if client.get("tlsinsecure") is not None:
         for key in ("tlsallowinvalidcertificates", "tlsallowinvalidhostnames", "tlsdisableocspendpointcheck"):
             other = client.get(key)

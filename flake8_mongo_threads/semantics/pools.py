@@ -11,7 +11,9 @@ from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.callers import nearby
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, blocks, is_blocking, operations_in
 from flake8_mongo_threads.semantics.lifecycle import Build
+from flake8_mongo_threads.semantics.options import ENTRY, UNKNOWN_VALUE, ClientCall, Option
 from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.sharing import waits_for_each, worker_objects
 from flake8_mongo_threads.semantics.spawns import Work, flatten
 from flake8_mongo_threads.semantics.syntax import argument, constant, keyword
 from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Method, Value
@@ -53,18 +55,34 @@ def small_pools(module: "Module") -> list[SmallPool]:
                 sizes.pop(build.call, None)
                 if size:
                     sizes[build.call] = (build, item, size)
+            elif item.arg is None:
+                option = _unpacked_size(module, build.call)
+                if option is not None:
+                    size = _number(module, option.expression) if option.value is not UNKNOWN_VALUE else None  # type: ignore[arg-type]
+                    sizes.pop(build.call, None)
+                    if size:
+                        sizes[build.call] = (build, option.node, size)  # type: ignore[assignment]
     if not sizes:
         return []
     found: dict[ast.AST, SmallPool] = {}
     for work, client in _used_by(module):
         row = sizes.get(client.site.node) if client.site is not None else None
-        if row is None or work.where != spawners.THREAD:
+        if row is None or work.where != spawners.THREAD or waits_for_each(module, work):
             continue
         workers = worker_count(module, work)
         known = found.get(row[0].call)
         if workers is not None and workers > row[2] and (known is None or known.workers < workers):
             found[row[0].call] = SmallPool(module, row[0], row[1], row[2], workers, work)
     return sorted(found.values(), key=lambda p: p.span)
+
+
+def _unpacked_size(module: "Module", call: ast.Call) -> Option | None:
+    """The ``maxPoolSize`` of a dictionary that is unpacked into the call."""
+    for client in module.facts(ClientCall):
+        if client.call is call:
+            option = client.get("maxpoolsize")
+            return option if option is not None and option.where == ENTRY else None
+    return None
 
 
 def _used_by(module: "Module") -> list[tuple[Work, Driver]]:
@@ -74,7 +92,7 @@ def _used_by(module: "Module") -> list[tuple[Work, Driver]]:
         client = hand_over.value.root("client")
         if client is not None:
             found.append((hand_over.work, client))
-    for work in module.calls.works:
+    for work in (*module.calls.works, *worker_objects(module)):
         for function in work.functions:
             pending: list[Function] = [function]
             seen: set[Scope] = set()
@@ -190,6 +208,7 @@ def _performs(value: Value) -> tuple[str, tuple[Step, ...]] | None:
     return None
 
 
+_MAX_PACKAGES = 12
 _PATCHES = {"gevent": ("patch_all", "patch_socket"), "eventlet": ("monkey_patch", "import_patched")}
 
 
@@ -198,6 +217,14 @@ def _patched(module: "Module", library: str) -> bool:
     calls = tuple(name + "(" for name in _PATCHES[library])
     if any(_patches(other.source.text, library, calls) for other in module.project.order):
         return True
+    folder = os.path.dirname(module.location)
+    for _ in range(_MAX_PACKAGES):  # the packages that the file lies in are imported before it
+        parsed = modules.read(os.path.join(folder, "__init__.py")) if modules.file_at(folder).endswith("__init__.py") else None
+        if parsed is None:
+            break
+        if _patches(parsed.text, library, calls):
+            return True
+        folder = os.path.dirname(folder)
     names = {os.path.splitext(os.path.basename(module.location))[0], module.name.partition(".")[0]} - {"", "__init__", "__main__"}
     if not names:
         return False

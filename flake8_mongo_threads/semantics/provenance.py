@@ -49,7 +49,7 @@ _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.P
 class Frame:
     """One call of a function, or (without ``caller``) a function about whose caller nothing is known."""
 
-    __slots__ = ("bound", "call", "caller", "depth", "module", "scope")
+    __slots__ = ("bound", "call", "caller", "depth", "module", "rest", "scope")
 
     def __init__(self, module: "Module", scope: Scope, caller: "Frame | None" = None, call: ast.AST | None = None) -> None:
         self.module = module
@@ -58,6 +58,8 @@ class Frame:
         self.call = call
         """The call, in the caller's module."""
         self.bound: dict[str, tuple[Frame, ast.expr]] = {}
+        self.rest: tuple[str, Frame, list[ast.keyword]] | None = None
+        """The parameter ``**rest``, and the keyword arguments that it collects, all of them."""
         self.depth: int = caller.depth + 1 if caller is not None else 0
 
     def chain(self, node: ast.AST) -> "list[tuple[Frame, ast.AST]]":
@@ -75,6 +77,16 @@ class Frame:
         while frame is not None:
             if frame.scope is scope:
                 return frame.bound.get(name)
+            frame = frame.caller
+        return None
+
+
+    def collected(self, scope: Scope, name: str) -> "tuple[Frame, list[ast.keyword]] | None":
+        """The keyword arguments that a parameter ``**name`` of a function collects."""
+        frame: Frame | None = self
+        while frame is not None:
+            if frame.scope is scope:
+                return frame.rest[1:] if frame.rest is not None and frame.rest[0] == name else None
             frame = frame.caller
         return None
 
@@ -209,6 +221,9 @@ def enter(frame: Frame, call: Invocation, target: Function) -> Frame | None:
     for item in call.keywords:
         if item.arg in names and item.arg is not None:
             entered.bound[item.arg] = (frame, item.value)
+    collects = getattr(getattr(target.scope.node, "args", None), "kwarg", None)
+    if collects is not None and all(item.arg is not None for item in call.keywords):
+        entered.rest = (collects.arg, frame, [item for item in call.keywords if item.arg not in names - {collects.arg}])
     return entered
 
 

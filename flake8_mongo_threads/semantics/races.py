@@ -215,6 +215,7 @@ def _callers(module: "Module", frame: Frame) -> list[Frame]:
             assert inner.call is not None
             copy = Frame(inner.module, inner.scope, entered, inner.call)
             copy.bound = {k: (entered, e) for k, (_, e) in inner.bound.items()}
+            copy.rest = (inner.rest[0], entered, inner.rest[2]) if inner.rest is not None else None
             entered = copy
         found.append(entered)
     return found
@@ -401,10 +402,21 @@ def entries(frame: Frame, node: ast.expr | None, depth: int = 0) -> dict[Path, G
             if path is None:
                 return None
             base[path] = Given(frame, value)
+    elif isinstance(node, ast.Name) and (collected := _collected(frame, node)) is not None:
+        base = collected
     else:
         return None
     base.update(added)
     return base
+
+
+def _collected(frame: Frame, name: ast.Name) -> dict[Path, Given] | None:
+    """The keyword arguments behind a parameter ``**name``."""
+    found = bindings_of(frame, name)
+    if found is None or len(found[1]) != 1 or found[1][0].how != "param":
+        return None
+    given = frame.collected(found[0], name.id)
+    return {(item.arg,): Given(given[0], item.value) for item in given[1] if item.arg is not None} if given is not None else None
 
 
 def _one_step(frame: Frame, name: ast.Name) -> tuple[Frame, ast.expr] | None:
@@ -544,8 +556,24 @@ def _lock_taken(module: "Module", node: ast.AST) -> bool:
 def _exclusive_decorator(frame: Frame) -> bool:
     for decorator in frame.scope.decorators:
         name = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator).lower()
-        if any(word in name for word in _EXCLUSIVE):
+        if any(word in name for word in _EXCLUSIVE) or _wraps_in_lock(frame.module, decorator):
             return True
+    return False
+
+
+def _wraps_in_lock(module: "Module", decorator: ast.expr) -> bool:
+    """Whether a decorator of the program calls what it decorates under a lock."""
+    for value in module.values(decorator):
+        if not isinstance(value, Function) or not value.scope.positional:
+            continue
+        called = value.scope.positional[0].arg
+        for wrapper in module.inference.returned(value):
+            if isinstance(wrapper, Function) and value.scope.encloses(wrapper.scope):
+                frame = Frame(wrapper.module, wrapper.scope)
+                for call in statements_of(wrapper.module, wrapper.scope)[1]:
+                    if isinstance(call.func, ast.Name) and call.func.id == called:
+                        if _guarding(frame, call) or _lock_taken(wrapper.module, call):
+                            return True
     return False
 
 
@@ -991,7 +1019,10 @@ def _about_the_same(check: Check, write: Write) -> bool:
     if wanted is None and sought is not None and not isinstance(resolve(check.frame, sought)[1], ast.Name):
         wanted = {("_id",): Given(check.frame, sought)}
     if wanted is None:
-        return sought is not None and normal(check.frame, sought) == normal(write.frame, document)
+        if sought is None:
+            return False
+        name = normal(check.frame, sought)
+        return bool(name) and any(normal(frame, part) == name for frame, part in _whole_parts(write.frame, document))
     if check.name in ("find", "distinct") and not wanted:
         return check.name == "distinct" or isinstance(check.frame.module.index.parents.get(check.call.node), ast.comprehension)
     if not wanted:
@@ -1003,6 +1034,18 @@ def _about_the_same(check: Check, write: Write) -> bool:
         return bool(named)
     root = _root_of(write.frame, document)
     return bool(root) and bool(named) and all(root == _root_of(g.frame, g.value) for g in named.values())
+
+
+def _whole_parts(frame: Frame, document: ast.expr) -> Iterator[tuple[Frame, ast.expr]]:
+    """A document, and what it takes over whole: ``q`` of ``{**q, "n": 1}``, ``dict(q, n=1)`` and ``q | {"n": 1}``."""
+    yield frame, document
+    frame, node = resolve(frame, document)
+    if isinstance(node, ast.Dict):
+        yield from ((frame, value) for key, value in zip(node.keys, node.values, strict=True) if key is None)
+    elif isinstance(node, ast.Call) and last_name(node.func) == "dict":
+        yield from ((frame, value) for value in node.args[:1])
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        yield from ((frame, value) for value in (node.left, node.right))
 
 
 def _root_of(frame: Frame, node: ast.expr) -> str:
@@ -1140,6 +1183,7 @@ def _written(frame: Frame, document: ast.expr) -> list[tuple[Path, Given]]:
                         found.extend(((k.arg,), Given(frame, k.value)) for k in change.call.keywords if k.arg is not None)
             following = _one_step(frame, node)
             if following is None:
+                found.extend((_collected(frame, node) or {}).items())
                 break
             frame, node = following
         elif isinstance(node, ast.Call):

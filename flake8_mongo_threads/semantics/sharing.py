@@ -551,6 +551,17 @@ def is_lock(module: "Module", expression: ast.AST) -> bool:
     for value in module.values(expression):
         if isinstance(value, External) and value.path in _LOCKS:
             return not _admits_several(value)
+    for _ in range(4):  # ``locks[key]``, ``locks.setdefault(key, Lock())``
+        if isinstance(expression, ast.Subscript):
+            expression = expression.value
+        elif (
+            isinstance(expression, ast.Call)
+            and isinstance(expression.func, ast.Attribute)
+            and expression.func.attr in ("get", "setdefault")
+        ):
+            expression = expression.func.value
+        else:
+            break
     name = last_name(expression.func if isinstance(expression, ast.Call) else expression).lower()
     return "lock" in name or "mutex" in name or "semaphore" in name
 

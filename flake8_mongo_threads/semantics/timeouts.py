@@ -8,7 +8,9 @@ from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics.awaiting import enclosing_with
 from flake8_mongo_threads.semantics.facts import PRODUCERS, is_blocking, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.sharing import worker_objects
 from flake8_mongo_threads.semantics.spawns import Work, flatten
+from flake8_mongo_threads.semantics.syntax import last_name
 from flake8_mongo_threads.semantics.values import External, Function, Method
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 MAX_DEPTH = 6
 
 _TIMEOUTS = frozenset(("pymongo.timeout", "pymongo._csot.timeout"))
+_STACKS = frozenset(("ExitStack", "AsyncExitStack"))
+_ENTER = frozenset(("enter_context",))
 COPIES_CONTEXT = frozenset(
     (
         "asyncio.to_thread", "anyio.to_thread.run_sync", "anyio.run_sync_in_worker_thread", "trio.to_thread.run_sync",
@@ -50,6 +54,10 @@ def lost_timeouts(module: "Module") -> list[LostTimeout]:
     if "timeout" not in module.source.text:
         return []
     found: dict[ast.AST, LostTimeout] = {}
+    for work in worker_objects(module):
+        block = timeout_around(module, work.call)
+        if block is not None:
+            _note(module, work, work.call, block, (), found)
     for scope in [module.index.module_scope, *module.index.functions, *module.index.lambdas]:
         calls = module.calls.of(scope)
         for work in calls.works:
@@ -83,7 +91,8 @@ def _launched(function: Function, depth: int, seen: set[Scope]) -> list[tuple[Wo
     if depth > MAX_DEPTH or scope in seen or scope.is_async:
         return []
     seen.add(scope)
-    found = [(work, ()) for work in module.calls.launched_in(scope) if timeout_around(module, work.call) is None]
+    works = [*module.calls.launched_in(scope), *(work for work in worker_objects(module) if work.scope.function is scope)]
+    found = [(work, ()) for work in works if timeout_around(module, work.call) is None]
     result: list[tuple[Work, tuple[Step, ...]]] = list(found)
     for edge in module.calls.inside(scope):
         if timeout_around(module, edge.node) is None:
@@ -122,12 +131,30 @@ def _operation(function: Function, depth: int, seen: set[Scope]) -> tuple[str, t
 
 
 def timeout_around(module: "Module", node: ast.AST) -> ast.AST | None:
-    """The ``with pymongo.timeout(...)`` of its own function around a node, or None."""
+    """The ``with pymongo.timeout(...)`` of its own function around a node, or the one that an exit stack entered before; or None."""
     for block, entered in enclosing_with(module, node):
         for item in block.items[:entered]:
-            if _is_timeout(module, item.context_expr):
+            if _is_timeout(module, item.context_expr) or _entered_by_stack(module, item, block, node):
                 return block
     return None
+
+
+def _entered_by_stack(module: "Module", item: ast.withitem, block: ast.With | ast.AsyncWith, node: ast.AST) -> bool:
+    """Whether ``stack.enter_context(pymongo.timeout(...))`` stands among the statements of a ``with ExitStack() as stack`` before a node."""
+    if not isinstance(item.optional_vars, ast.Name) or last_name(getattr(item.context_expr, "func", item)) not in _STACKS:
+        return False
+    index = module.index
+    before = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
+    return any(
+        isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id == item.optional_vars.id
+        and (call.lineno, call.col_offset) < before
+        and index.parents.get(index.parents[call]) is block
+        and bool(call.args)
+        and _is_timeout(module, call.args[0])
+        for call in module.calls_to(_ENTER)
+    )
 
 
 def _is_timeout(module: "Module", expression: ast.expr) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from flake8_mongo_threads.driver import api
 from flake8_mongo_threads.driver.targets import target_for
 from flake8_mongo_threads.semantics.facts import PRODUCERS
-from flake8_mongo_threads.semantics.guards import expects_failure, tested
+from flake8_mongo_threads.semantics.guards import caught, expects_failure, tested
 from flake8_mongo_threads.semantics.syntax import last_name
 from flake8_mongo_threads.semantics.values import Driver, Instance, known
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _RAISES_SINCE = {"pymongo": "4.0", "motor": "3.0"}
 _PRODUCTS = {"pymongo": "PyMongo", "motor": "Motor"}
+_REFUSAL = frozenset(("NotImplementedError",))
 _SIMPLE = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.NamedExpr)
 
 
@@ -59,11 +60,16 @@ def truth_tests(module: "Module") -> list[TruthTest]:
         if driver is None:
             continue
         dist = "motor" if driver.flavour == "motor" else "pymongo"
-        if dist in raising and not tested(module, node) and not expects_failure(module, node):
+        if dist in raising and not _expected(module, node):
             release = f"{_PRODUCTS[dist]} {_RAISES_SINCE[dist]}"
             found.append(TruthTest(module, node, driver, release, only_truth=_only_truth(module, node)))
     found.sort(key=lambda test: (test.node.lineno, test.node.col_offset))
     return found
+
+
+def _expected(module: "Module", node: ast.AST) -> bool:
+    """Whether the program asks for the release first, handles the error, or asserts it."""
+    return tested(module, node) or caught(module, node, _REFUSAL) or expects_failure(module, node)
 
 
 def _is_bool(call: ast.Call) -> bool:
@@ -76,6 +82,10 @@ def _object(module: "Module", node: ast.expr) -> Driver | None:
         return None
     values = module.values(node)
     driver = module.inference.agreed(values)
+    if driver is None:  # of two flavours, by what was imported: its truth value raises for both
+        drivers = [value for value in values if isinstance(value, Driver)]
+        same = len(drivers) == len(values) and len({value.family for value in drivers}) == 1
+        driver = drivers[0] if drivers and same else None
     if driver is None or driver.family not in ("database", "collection"):
         return None
     for value in known(values):
