@@ -10,8 +10,8 @@ from flake8_mongo_threads.rules import repair
 from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.semantics.awaiting import can_await
 from flake8_mongo_threads.semantics.facts import Blocking
-from flake8_mongo_threads.semantics.syntax import last_name, walk
-from flake8_mongo_threads.semantics.values import External
+from flake8_mongo_threads.semantics.syntax import last_name, path_key, walk
+from flake8_mongo_threads.semantics.values import External, Instance
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -163,12 +163,33 @@ def _fix(module: "Module", fact: Blocking) -> Fix | None:
         if iterated and operation.owner.family == "cursor" and not _tailable(node):
             return _read_on_thread(module, node, "await asyncio.to_thread(list, {0})")
         return repair.offload(module, parent) if isinstance(parent, ast.Call) and _consumed(module, node, parent) else None
+    if isinstance(node, ast.Attribute):
+        return _property(module, fact, node)
     if not isinstance(node, ast.Call):
         return None
     if fact.direct and iterated and operation.name == "aggregate":
         # only the first batch would be fetched on the thread
         return _read_on_thread(module, node, "await asyncio.to_thread(lambda: list({0}))")
     return repair.offload(module, node)
+
+
+def _property(module: "Module", fact: Blocking, node: ast.Attribute) -> Fix | None:
+    """Read a property that performs the operation on a thread; None where it is not only read, or where its object is awaited or bound."""
+    awaited = isinstance(module.index.parents.get(node), ast.Await)
+    if awaited or not isinstance(node.ctx, ast.Load) or not path_key(node) or not can_await(module, node):
+        return None
+    if not fact.direct and any(repair.needs_the_loop(function) for function in _properties(module, node)):
+        return None
+    edit = repair.replace(module, node, "await asyncio.to_thread(lambda: {0})", node)
+    return Fix("Read it on a thread: await asyncio.to_thread(...)", Applicability.UNSAFE, (edit,), (ImportRequest("asyncio"),))
+
+
+def _properties(module: "Module", node: ast.Attribute) -> Iterator[ast.AST]:
+    """The methods that reading an attribute may run."""
+    for value in module.values(node.value):
+        method = module.inference.method_of(value, node.attr) if isinstance(value, Instance) else None
+        if method is not None:
+            yield method.scope.node
 
 
 def _consumed(module: "Module", node: ast.AST, parent: ast.AST | None) -> bool:

@@ -1,0 +1,177 @@
+"""The fix that lets a client outlive the request: a getter that builds it on first use and keeps it.
+
+A getter and not a client of the module: nothing happens when the module is imported, and a process that is forked later makes its own.
+"""
+
+import ast
+import builtins
+from typing import TYPE_CHECKING
+
+from flake8_mongo_threads.concurrency import frameworks
+from flake8_mongo_threads.edits import Edit, ImportRequest, InsertStatement, Unwrap
+from flake8_mongo_threads.findings import Applicability, Fix
+from flake8_mongo_threads.rules.lifting import closes_of, closing_taken_out, only_loads, single_target, steady, taken_apart, text_of
+from flake8_mongo_threads.rules.repair import anchor, replace
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, last_name, path_key
+from flake8_mongo_threads.semantics.values import External
+
+if TYPE_CHECKING:
+    from flake8_mongo_threads.semantics.facts import ClientBuilt
+    from flake8_mongo_threads.semantics.module import Module
+    from flake8_mongo_threads.semantics.scopes import Scope
+
+_CACHED = "cached client"
+"""One getter is made in a round, so that the others see it."""
+_NAMES = ("get_client", "get_mongo_client", "get_shared_client")
+_OF_ONE_REQUEST = frozenset(("g", "request", "session", "websocket", "_request_ctx_stack", "_app_ctx_stack"))
+"""Names of web frameworks that stand for another object in every request."""
+_SETTINGS = frozenset(("config", "environ", "settings"))
+
+
+def cached(module: "Module", fact: "ClientBuilt") -> Fix | None:
+    """Build the client in a cached getter, where its arguments are names of the module; None where they could be of the request.
+
+    What the handler did to close its own client goes: others use it too. Not where the client itself is handed out, so that others could
+    close it, nor where the file closes clients in a way that cannot be told.
+    """
+    build, index = fact.build, module.index
+    scope = build.scope.function
+    if not fact.direct or build.module is not module or fact.node is not build.call or fact.keeper is not None:
+        return None
+    if scope.kind != "function" or index.scope(build.call).function is not scope:
+        return None
+    if build.flavour != "sync" and fact.context.where == frameworks.JOB:
+        return None  # every job may have an event loop of its own
+    place = _top(module, scope)
+    if place is None or not steady(module, build.call, lambda node: _of_the_request(module, node), _is_setting):
+        return None
+    getter = _existing(module, build.call)
+    name = getter or _free(module)
+    text = text_of(module, build.call)
+    if not name or not text or "\n" in text:
+        return None
+    edits = _used(module, scope, build.call, name)
+    if edits is None:
+        return None
+    imports: tuple[ImportRequest, ...] = ()
+    if not getter:
+        edits.insert(0, InsertStatement(anchor(module, place), f"@lru_cache\ndef {name}():\n    return {text}"))
+        imports = (ImportRequest("functools", "lru_cache"),)
+    return Fix("Build one client in a cached getter", Applicability.UNSAFE, tuple(edits), imports, isolation="" if getter else _CACHED)
+
+
+def _used(module: "Module", scope: "Scope", call: ast.Call, name: str) -> list[Edit] | None:
+    """The edits that take the client from the getter; None where it could get into other hands."""
+    index = module.index
+    statement = index.statement(call)
+    target = single_target(statement)
+    if target is not None and statement.value is call:  # type: ignore[attr-defined]
+        loads = only_loads(module, scope, target)
+        if loads is None or any(isinstance(index.parents.get(load), ast.Return) for load in loads):
+            return None
+        # what a generator yields to its framework it gets back
+        closes = closes_of(module, [load for load in loads if not isinstance(index.parents.get(load), ast.Yield)], scope.node)
+        if closes is None or _closed_elsewhere(module, call, closes):
+            return None
+        return [replace(module, call, f"{name}()"), *closing_taken_out(module, closes)]
+    if isinstance(statement, WITHS) and len(statement.items) == 1 and statement.items[0].context_expr is call:
+        variable = statement.items[0].optional_vars
+        loads = only_loads(module, scope, variable) if isinstance(variable, ast.Name) else None
+        if loads is None or any(isinstance(index.parents.get(load), ast.Return) for load in loads):
+            return None
+        closes = closes_of(module, [load for load in loads if not isinstance(index.parents.get(load), ast.Yield)], scope.node)
+        if closes is None or closes or _closed_elsewhere(module, call, []) or not all(index.within(load, statement) for load in loads):
+            return None
+        here = anchor(module, statement)
+        return [InsertStatement(here, f"{variable.id} = {name}()"), Unwrap(here)]  # type: ignore[union-attr]
+    kept = isinstance(statement, ast.Assign) and any(map(_of_g, statement.targets))
+    itself = kept and statement.value is call and all(map(_of_g, statement.targets))  # type: ignore[attr-defined]
+    if not (itself or taken_apart(module, call)) or _closed_elsewhere(module, call, []) or (kept and _closes_unknown(module)):
+        return None
+    return [replace(module, call, f"{name}()")]
+
+
+def _closed_elsewhere(module: "Module", build: ast.Call, closes: list[ast.stmt]) -> bool:
+    """Whether something in the file closes the client, or one that it cannot be told from, beside what is taken out."""
+    for call, _, method in module.calls.methods:
+        if method.name not in ("close", "aclose") or method.owner.family != "client":
+            continue
+        site = method.owner.site
+        other = site is not None and site.module is module and site.node is not build and site.node in {b.call for b in module.builds}
+        if not other and not any(module.index.within(call, close) for close in closes):
+            return True
+    return False
+
+
+def _of_g(target: ast.expr) -> bool:
+    """``g.client``: it goes with the request."""
+    return isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "g"
+
+
+def _closes_unknown(module: "Module") -> bool:
+    """Whether the file closes anything that could be what a request kept."""
+    for call in module.index.calls:
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("close", "aclose"):
+            owner = module.inference.kind(module, call.func.value)
+            if owner is None or owner.family == "client":
+                return True
+    return False
+
+
+def _top(module: "Module", scope: "Scope") -> ast.AST | None:
+    """The definition of the module's own block that a function stands in."""
+    index = module.index
+    node: ast.AST = scope.node
+    for up in index.ancestors(scope.node):
+        if up is index.tree:
+            return node if isinstance(node, (*FUNCTIONS, ast.ClassDef)) else None
+        node = up
+    return None
+
+
+def _of_the_request(module: "Module", node: ast.AST) -> bool:
+    """Whether a name is not one of the module that is bound once, or stands for something of one request."""
+    if not isinstance(node, ast.Name):
+        return False
+    binder = module.index.scope(node).binder(node.id)
+    if binder is None:
+        return not hasattr(builtins, node.id)
+    if binder.kind != "module" or len(binder.bindings[node.id]) != 1:
+        return True
+    return any(isinstance(v, External) and _last_part(v.path) in _OF_ONE_REQUEST for v in module.values(node)) or node.id in _OF_ONE_REQUEST
+
+
+def _last_part(path: str) -> str:
+    """The last name of a path."""
+    return path.removesuffix("()").rpartition(".")[2]
+
+
+def _is_setting(call: ast.Call) -> bool:
+    """``current_app.config.get("MONGO_URI")``"""
+    function = call.func
+    if not isinstance(function, ast.Attribute) or function.attr not in ("get", "getenv") or not path_key(function.value):
+        return False
+    literal = all(isinstance(value, ast.Constant) for value in (*call.args, *(item.value for item in call.keywords)))
+    return literal and last_name(function.value) in _SETTINGS
+
+
+def _existing(module: "Module", call: ast.Call) -> str:
+    """The name of a cached function of the module that returns the same client; empty when there is none."""
+    wanted = ast.dump(call)
+    for node in module.index.tree.body:
+        if not isinstance(node, ast.FunctionDef) or len(node.body) != 1 or len(node.decorator_list) != 1:
+            continue
+        last, bindings = node.body[0], module.index.module_scope.bindings.get(node.name, ())
+        kept = last_name(node.decorator_list[0]) in ("lru_cache", "cache") and not any(ast.iter_child_nodes(node.args))
+        if kept and len(bindings) == 1 and isinstance(last, ast.Return) and last.value is not None and ast.dump(last.value) == wanted:
+            return node.name
+    return ""
+
+
+def _free(module: "Module") -> str:
+    """A name for the getter that the file does not use for anything."""
+    index = module.index
+    for name in _NAMES:
+        if name not in index.name_loads and not any(name in scope.bindings or name in scope.globals for scope in index.scopes):
+            return name
+    return ""
