@@ -46,7 +46,7 @@ def cached(module: "Module", fact: "ClientBuilt") -> Fix | None:
     if place is None or not steady(module, build.call, lambda node: _of_the_request(module, node), _is_setting):
         return None
     getter = _existing(module, build.call)
-    name = getter or _free(module)
+    name = getter or _free(module, build.flavour)
     text = text_of(module, build.call)
     if not name or not text or "\n" in text:
         return None
@@ -73,6 +73,8 @@ def _used(module: "Module", scope: "Scope", call: ast.Call, name: str) -> list[E
         closes = closes_of(module, [load for load in loads if not isinstance(index.parents.get(load), ast.Yield)], scope.node)
         if closes is None or _closed_elsewhere(module, call, closes):
             return None
+        if any(_kept(index.statement(load)) for load in loads) and _closes_unknown(module):
+            return None
         return [replace(module, call, f"{name}()"), *closing_taken_out(module, closes)]
     if isinstance(statement, WITHS) and len(statement.items) == 1 and statement.items[0].context_expr is call:
         variable = statement.items[0].optional_vars
@@ -82,11 +84,14 @@ def _used(module: "Module", scope: "Scope", call: ast.Call, name: str) -> list[E
         closes = closes_of(module, [load for load in loads if not isinstance(index.parents.get(load), ast.Yield)], scope.node)
         if closes is None or closes or _closed_elsewhere(module, call, []) or not all(index.within(load, statement) for load in loads):
             return None
+        if any(_kept(index.statement(load)) for load in loads) and _closes_unknown(module):
+            return None
         here = anchor(module, statement)
         return [InsertStatement(here, f"{variable.id} = {name}()"), Unwrap(here)]  # type: ignore[union-attr]
-    kept = isinstance(statement, ast.Assign) and any(map(_of_g, statement.targets))
-    itself = kept and statement.value is call and all(map(_of_g, statement.targets))  # type: ignore[attr-defined]
-    if not (itself or taken_apart(module, call)) or _closed_elsewhere(module, call, []) or (kept and _closes_unknown(module)):
+    of_g = isinstance(statement, ast.Assign) and statement.value is call and all(map(_of_g, statement.targets))
+    if not (of_g or taken_apart(module, call)) or _closed_elsewhere(module, call, []):
+        return None
+    if _kept(statement) and _closes_unknown(module):
         return None
     return [replace(module, call, f"{name}()")]
 
@@ -108,8 +113,13 @@ def _of_g(target: ast.expr) -> bool:
     return isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "g"
 
 
+def _kept(statement: ast.AST) -> bool:
+    """Whether a statement stores into an object, where other functions find what it stores."""
+    return isinstance(statement, ast.Assign) and any(not isinstance(target, ast.Name) for target in statement.targets)
+
+
 def _closes_unknown(module: "Module") -> bool:
-    """Whether the file closes anything that could be what a request kept."""
+    """Whether the file closes anything that could be a client."""
     for call in module.index.calls:
         if isinstance(call.func, ast.Attribute) and call.func.attr in ("close", "aclose"):
             owner = module.inference.kind(module, call.func.value)
@@ -168,10 +178,10 @@ def _existing(module: "Module", call: ast.Call) -> str:
     return ""
 
 
-def _free(module: "Module") -> str:
+def _free(module: "Module", flavour: str) -> str:
     """A name for the getter that the file does not use for anything."""
     index = module.index
-    for name in _NAMES:
+    for name in _NAMES if flavour == "sync" else ("get_async_client", *_NAMES):
         if name not in index.name_loads and not any(name in scope.bindings or name in scope.globals for scope in index.scopes):
             return name
     return ""
