@@ -681,6 +681,22 @@ def test_the_right_form_is_used(line: str, wanted: object) -> None:
     assert (after.value, after.error) == (wanted, None)
 
 
+def test_a_synchronous_cursor_is_read_on_a_thread() -> None:
+    body = """
+        docs = MongoClient(URI).app.docs
+
+        async def main():
+            found = docs.find({"n": 5})
+            keys = []
+            async for document in docs.find({}):
+                keys.append(document["_id"])
+            return keys + [document["n"] async for document in found]
+    """
+    before, after = both(body, "MDB503", "MDB503", load=[{"_id": 0, "n": 5}, {"_id": 1, "n": 6}])
+    assert isinstance(before.error, TypeError)
+    assert (after.value, after.error) == ([0, 1, 5], None)
+
+
 @asynchronous
 def test_a_transaction_is_entered() -> None:
     body = """

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from flake8_mongo_threads.concurrency import frameworks
 from flake8_mongo_threads.edits import Edit, ImportRequest, InsertStatement, Unwrap
 from flake8_mongo_threads.findings import Applicability, Fix
+from flake8_mongo_threads.rules.documents import only_binding
 from flake8_mongo_threads.rules.lifting import closes_of, closing_taken_out, only_loads, single_target, steady, taken_apart, text_of
 from flake8_mongo_threads.rules.repair import anchor, replace
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import WITHS, last_name, path_key
 from flake8_mongo_threads.semantics.values import External
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ _SETTINGS = frozenset(("config", "environ", "settings"))
 
 
 def cached(module: "Module", fact: "ClientBuilt") -> Fix | None:
-    """Build the client in a cached getter, where its arguments are names of the module; None where they could be of the request.
+    """Build the client in a cached getter, where its arguments are names of the module, or texts that can be handed to it; None where they
+    could be of the request.
 
     What the handler did to close its own client goes: others use it too. Not where the client itself is handed out, so that others could
     close it, nor where the file closes clients in a way that cannot be told.
@@ -38,29 +40,65 @@ def cached(module: "Module", fact: "ClientBuilt") -> Fix | None:
     scope = build.scope.function
     if not fact.direct or build.module is not module or fact.node is not build.call or fact.keeper is not None:
         return None
-    if scope.kind != "function" or index.scope(build.call).function is not scope:
+    decorator = "@lru_cache" if scope.kind == "function" else _of_streamlit(module) if scope.kind == "module" else ""
+    if not decorator or index.scope(build.call).function is not scope:
         return None
     if build.flavour != "sync" and fact.context.where == frameworks.JOB:
         return None  # every job may have an event loop of its own
-    place = _top(module, scope)
-    if place is None or not steady(module, build.call, lambda node: _of_the_request(module, node), _is_setting):
+    place = _top(module, build.call)
+    names = _texts(module, build.call)
+    if place is None or not steady(module, build.call, lambda n: _of_the_request(module, n, names, place.lineno), _is_setting):
         return None
-    getter = _existing(module, build.call)
+    getter = _existing(module, build.call, names)
     name = getter or _free(module, build.flavour)
     text = text_of(module, build.call)
     if not name or not text or "\n" in text:
         return None
-    edits = _used(module, scope, build.call, name)
+    given = ", ".join(names)
+    edits = _used(module, scope, build.call, f"{name}({given})")
     if edits is None:
         return None
     imports: tuple[ImportRequest, ...] = ()
     if not getter:
-        edits.insert(0, InsertStatement(anchor(module, place), f"@lru_cache\ndef {name}():\n    return {text}"))
-        imports = (ImportRequest("functools", "lru_cache"),)
+        edits.insert(0, InsertStatement(anchor(module, place), f"{decorator}\ndef {name}({given}):\n    return {text}"))
+        imports = (ImportRequest("functools", "lru_cache"),) if scope.kind == "function" else ()
     return Fix("Build one client in a cached getter", Applicability.UNSAFE, tuple(edits), imports, isolation="" if getter else _CACHED)
 
 
-def _used(module: "Module", scope: "Scope", call: ast.Call, name: str) -> list[Edit] | None:
+def _of_streamlit(module: "Module") -> str:
+    """The decorator that keeps what a function of a Streamlit script made; empty where the file does not import its module."""
+    for what, scope in module.index.imports:
+        if what.module == "streamlit" and not what.name and scope is module.index.module_scope:
+            return f"@{what.alias.asname or what.alias.name}.cache_resource"
+    return ""
+
+
+def _texts(module: "Module", call: ast.Call) -> list[str]:
+    """The local names in the arguments of a client that are certainly texts: they become parameters of the getter."""
+    names: list[str] = []
+    for argument in (*call.args, *(item.value for item in call.keywords)):
+        if isinstance(argument, ast.Name) and argument.id not in names:
+            binder = module.index.scope(argument).binder(argument.id)
+            binding = only_binding(module, argument)
+            if binder is not None and binder.kind == "function" and binding is not None and _is_text(module, binding.value):
+                names.append(argument.id)
+    return names
+
+
+def _is_text(module: "Module", node: object) -> bool:
+    """Whether an expression gives a text, or None: what a cache can tell apart."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str)
+    if isinstance(node, ast.Call):
+        values = module.values(node.func)
+        return len(values) == 1 and isinstance(values[0], External) and values[0].path in ("os.getenv", "os.environ.get")
+    if isinstance(node, ast.Subscript):
+        values = module.values(node.value)
+        return len(values) == 1 and isinstance(values[0], External) and values[0].path == "os.environ"
+    return isinstance(node, ast.JoinedStr)
+
+
+def _used(module: "Module", scope: "Scope", call: ast.Call, getting: str) -> list[Edit] | None:
     """The edits that take the client from the getter; None where it could get into other hands."""
     index = module.index
     statement = index.statement(call)
@@ -75,7 +113,7 @@ def _used(module: "Module", scope: "Scope", call: ast.Call, name: str) -> list[E
             return None
         if any(_kept(index.statement(load)) for load in loads) and _closes_unknown(module):
             return None
-        return [replace(module, call, f"{name}()"), *closing_taken_out(module, closes)]
+        return [replace(module, call, getting), *closing_taken_out(module, closes)]
     if isinstance(statement, WITHS) and len(statement.items) == 1 and statement.items[0].context_expr is call:
         variable = statement.items[0].optional_vars
         loads = only_loads(module, scope, variable) if isinstance(variable, ast.Name) else None
@@ -87,13 +125,13 @@ def _used(module: "Module", scope: "Scope", call: ast.Call, name: str) -> list[E
         if any(_kept(index.statement(load)) for load in loads) and _closes_unknown(module):
             return None
         here = anchor(module, statement)
-        return [InsertStatement(here, f"{variable.id} = {name}()"), Unwrap(here)]  # type: ignore[union-attr]
+        return [InsertStatement(here, f"{variable.id} = {getting}"), Unwrap(here)]  # type: ignore[union-attr]
     of_g = isinstance(statement, ast.Assign) and statement.value is call and all(map(_of_g, statement.targets))
     if not (of_g or taken_apart(module, call)) or _closed_elsewhere(module, call, []):
         return None
     if _kept(statement) and _closes_unknown(module):
         return None
-    return [replace(module, call, f"{name}()")]
+    return [replace(module, call, getting)]
 
 
 def _closed_elsewhere(module: "Module", build: ast.Call, closes: list[ast.stmt]) -> bool:
@@ -128,25 +166,31 @@ def _closes_unknown(module: "Module") -> bool:
     return False
 
 
-def _top(module: "Module", scope: "Scope") -> ast.AST | None:
-    """The definition of the module's own block that a function stands in."""
+def _top(module: "Module", node: ast.AST) -> ast.stmt | None:
+    """The statement of the module's own block that a node stands in; only definitions, and of a script that runs again others."""
     index = module.index
-    node: ast.AST = scope.node
-    for up in index.ancestors(scope.node):
+    top: ast.AST = node
+    for up in index.ancestors(node):
         if up is index.tree:
-            return node if isinstance(node, (*FUNCTIONS, ast.ClassDef)) else None
-        node = up
+            return top if isinstance(top, ast.stmt) else None
+        top = up
     return None
 
 
-def _of_the_request(module: "Module", node: ast.AST) -> bool:
-    """Whether a name is not one of the module that is bound once, or stands for something of one request."""
+def _of_the_request(module: "Module", node: ast.AST, given: list[str], line: int) -> bool:
+    """Whether a name is neither one of the module that is bound once nor handed to the getter, or stands for something of one request.
+
+    In the code of a module itself it must be bound before ``line``, where the getter stands.
+    """
     if not isinstance(node, ast.Name):
         return False
-    binder = module.index.scope(node).binder(node.id)
+    scope = module.index.scope(node)
+    binder = scope.binder(node.id)
     if binder is None:
         return not hasattr(builtins, node.id)
     if binder.kind != "module" or len(binder.bindings[node.id]) != 1:
+        return node.id not in given
+    if scope.function is binder and binder.bindings[node.id][0].position >= (line, 0):
         return True
     return any(isinstance(v, External) and _last_part(v.path) in _OF_ONE_REQUEST for v in module.values(node)) or node.id in _OF_ONE_REQUEST
 
@@ -165,15 +209,23 @@ def _is_setting(call: ast.Call) -> bool:
     return literal and last_name(function.value) in _SETTINGS
 
 
-def _existing(module: "Module", call: ast.Call) -> str:
+def _existing(module: "Module", call: ast.Call, names: list[str]) -> str:
     """The name of a cached function of the module that returns the same client; empty when there is none."""
     wanted = ast.dump(call)
     for node in module.index.tree.body:
         if not isinstance(node, ast.FunctionDef) or len(node.body) != 1 or len(node.decorator_list) != 1:
             continue
         last, bindings = node.body[0], module.index.module_scope.bindings.get(node.name, ())
-        kept = last_name(node.decorator_list[0]) in ("lru_cache", "cache") and not any(ast.iter_child_nodes(node.args))
-        if kept and len(bindings) == 1 and isinstance(last, ast.Return) and last.value is not None and ast.dump(last.value) == wanted:
+        kept = last_name(node.decorator_list[0]) in ("lru_cache", "cache", "cache_resource")
+        parameters = [child.arg if isinstance(child, ast.arg) else "" for child in ast.iter_child_nodes(node.args)]
+        if (
+            kept
+            and parameters == names
+            and len(bindings) == 1
+            and isinstance(last, ast.Return)
+            and last.value is not None
+            and ast.dump(last.value) == wanted
+        ):
             return node.name
     return ""
 

@@ -135,12 +135,12 @@ def _passed(module: "Module", item: ast.AST, ways: dict[tuple[int, str], int]) -
 
 def countable(module: "Module", node: ast.expr) -> Applicability | None:
     """Whether a filter holds no operator that ``count_documents`` refuses: safe as far as every part of it is written out, unsafe where
-    names stand for parts of it. None where such an operator is written, or where the filter can be None."""
+    names stand for parts of it. None where such an operator is written, or where that cannot be seen at all."""
     if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or) and isinstance(node.values[-1], ast.Dict):
         parts = [countable(module, value) if isinstance(value, ast.Dict) else Applicability.UNSAFE for value in node.values]
         return None if None in parts else Applicability.UNSAFE
     if isinstance(node, (ast.Name, ast.Attribute)):
-        if not path_key(node) or _can_be_none(module, node):
+        if not path_key(node):
             return None
         display = written_out(module, node)
         return None if display is not None and _refused(display) else Applicability.UNSAFE
@@ -162,8 +162,8 @@ def _refused(display: ast.Dict) -> bool:
     return any(isinstance(part, ast.Constant) and part.value in _NO_COUNT for part in walk(display))
 
 
-def _can_be_none(module: "Module", node: ast.expr) -> bool:
-    """Whether a name is known to be None at times, and no test around its use says that it is not."""
+def can_be_none(module: "Module", node: ast.expr | None) -> bool:
+    """Whether a name may be None, as a filter that counted everything could be, and no test around its use says that it is not."""
     if not isinstance(node, ast.Name):
         return False
     index = module.index

@@ -135,7 +135,7 @@ RULE = Rule(
         "A client whose address comes from the request: one client per tenant is right, if it is kept.",
     ),
     known_limits=(
-        "The fix is a cached getter in the same file. A client whose arguments are local names, or that is returned, is left to you.",
+        "The fix is a cached getter in the same file. A client that is returned, or built from arguments of the function, is left to you.",
         "RQ, Airflow and management commands run each job in a process of its own: a client per job is right there and not reported.",
     ),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/mongoclient/",),

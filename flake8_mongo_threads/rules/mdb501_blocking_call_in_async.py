@@ -10,7 +10,7 @@ from flake8_mongo_threads.rules import repair
 from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.semantics.awaiting import can_await
 from flake8_mongo_threads.semantics.facts import Blocking
-from flake8_mongo_threads.semantics.syntax import last_name, path_key, walk
+from flake8_mongo_threads.semantics.syntax import last_name, path_key
 from flake8_mongo_threads.semantics.values import External, Instance
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _fix(module: "Module", fact: Blocking) -> Fix | None:
         # both the first batch and the others belong on the thread
         return _read_on_thread(module, parent, "await asyncio.to_thread(lambda: {0})")
     if fact.direct and operation.implicit:
-        if iterated and operation.owner.family == "cursor" and not _tailable(node):
+        if iterated and operation.owner.family == "cursor" and not repair.tailable(node):
             return _read_on_thread(module, node, "await asyncio.to_thread(list, {0})")
         return repair.offload(module, parent) if isinstance(parent, ast.Call) and _consumed(module, node, parent) else None
     if isinstance(node, ast.Attribute):
@@ -205,8 +205,3 @@ def _read_on_thread(module: "Module", node: ast.AST | None, template: str) -> Fi
         return None
     title = "Read the documents on a thread: await asyncio.to_thread(...)"
     return Fix(title, Applicability.UNSAFE, (repair.replace(module, node, template, node),), (ImportRequest("asyncio"),))
-
-
-def _tailable(node: ast.AST) -> bool:
-    """Whether a cursor may never come to its end."""
-    return any(isinstance(part, ast.keyword) and part.arg in ("cursor_type", "tailable", None) for part in walk(node))

@@ -21,6 +21,7 @@ from flake8_mongo_threads.edits import (
 from flake8_mongo_threads.findings import Applicability, Fix
 from flake8_mongo_threads.rules.bulk_builder import list_of_operations
 from flake8_mongo_threads.rules.documents import (
+    can_be_none,
     changed,
     countable,
     document,
@@ -205,7 +206,9 @@ def modern(module: "Module", use: "NameUse") -> Fix | None:
     call = module.index.parents.get(node)
     if use.what == "read" or ((family, name) in _ATTRIBUTES and not (isinstance(call, ast.Call) and call.func is node)):
         return _read(module, node, family, name) if flavour == "sync" else None
-    if use.what != "member" or not isinstance(call, ast.Call) or call.func is not node or has_star(call):
+    if use.what != "member" or not isinstance(call, ast.Call) or call.func is not node:
+        return None
+    if has_star(call) and not (name == "count" and not any(isinstance(arg, ast.Starred) for arg in call.args)):
         return None
     if family == "collection" and name in ("initialize_ordered_bulk_op", "initialize_unordered_bulk_op"):
         return list_of_operations(module, node, call, asynchronous=flavour != "sync")
@@ -453,7 +456,8 @@ def _count(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | No
     given = _Call(module, node, call, ("filter",))
     wanted = given.get("filter")
     limit = given.get("limit")
-    if not given.readable or given.given() - _COUNT_KEYWORDS or (limit is not None and not isinstance(limit, ast.Constant)):
+    # what is handed on by two stars had the names that it has today
+    if not given.readable or given.given() - _COUNT_KEYWORDS - {""} or (limit is not None and not isinstance(limit, ast.Constant)):
         return None
     if wanted is None:
         session = given.get("session")
@@ -463,10 +467,15 @@ def _count(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | No
     level = countable(module, wanted)
     if level is None:
         return None
+    if "" in given.given():
+        level = Applicability.UNSAFE
     if isinstance(limit, ast.Constant) and not limit.value:
         given.drops.add("limit")
     made = given.write("count_documents", order=("filter",))
-    return made._replace(level=level) if made is not None else None
+    if made is None:
+        return None
+    more = [replace(module, wanted, "{0} or {}", wanted)] if can_be_none(module, wanted) else []
+    return made._replace(edits=[*made.edits, *more], level=level)
 
 
 def _count_of_find(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
@@ -511,7 +520,8 @@ def _count_of_find(module: "Module", node: ast.Attribute, call: ast.Call) -> _Wr
         return None
     holes: list[ast.AST] = [receiver, *([wanted] if wanted is not None else []), *(value for _, value in arguments)]
     start = 1 if wanted is None else 2
-    parts = ["{}" if wanted is None else "{1}", *(f"{name}={{{n}}}" for n, (name, _) in enumerate(reversed(arguments), start))]
+    filtered = "{}" if wanted is None else "{1} or {}" if can_be_none(module, wanted) else "{1}"
+    parts = [filtered, *(f"{name}={{{n}}}" for n, (name, _) in enumerate(reversed(arguments), start))]
     holes[start:] = [value for _, value in reversed(arguments)]
     return _Write("count_documents", [replace(module, call, f"{{0}}.count_documents({', '.join(parts)})", *holes)], level=level)
 

@@ -69,6 +69,11 @@ def offload(module: "Module", call: ast.Call, at: ast.AST | None = None) -> Fix 
     return Fix("Run it in a thread: await asyncio.to_thread(...)", Applicability.UNSAFE, (edit,), (ImportRequest("asyncio"),))
 
 
+def tailable(node: ast.AST) -> bool:
+    """Whether a cursor may never come to its end."""
+    return any(isinstance(part, ast.keyword) and part.arg in ("cursor_type", "tailable", None) for part in walk(node))
+
+
 def needs_the_loop(function: ast.AST) -> bool:
     """Whether a function starts tasks or asks for the event loop: on another thread there is none."""
     return any(isinstance(node, ast.Call) and last_name(node.func) in _LOOP for node in walk(function))
