@@ -28,6 +28,29 @@ _OF_ONE_REQUEST = frozenset(("g", "request", "session", "websocket", "_request_c
 """Names of web frameworks that stand for another object in every request."""
 _SETTINGS = frozenset(("config", "environ", "settings"))
 
+_ONE_LOOP = frozenset(
+    (
+        "aiogram",
+        "aiohttp",
+        "blacksheep",
+        "discord",
+        "disnake",
+        "fastapi",
+        "hikari",
+        "litestar",
+        "nextcord",
+        "pyrogram",
+        "quart",
+        "sanic",
+        "starlette",
+        "telegram",
+        "telethon",
+        "tornado",
+    )
+)
+"""Frameworks whose handlers run on one event loop."""
+_MANY_LOOPS = frozenset(("asgiref", "azure", "bottle", "celery", "chalice", "django", "flask", "functions_framework", "rest_framework"))
+
 
 def cached(module: "Module", fact: "ClientBuilt") -> Fix | None:
     """Build the client in a cached getter, where its arguments are names of the module, or texts that can be handed to it; None where they
@@ -43,8 +66,8 @@ def cached(module: "Module", fact: "ClientBuilt") -> Fix | None:
     decorator = "@lru_cache" if scope.kind == "function" else _of_streamlit(module) if scope.kind == "module" else ""
     if not decorator or index.scope(build.call).function is not scope:
         return None
-    if build.flavour != "sync" and fact.context.where == frameworks.JOB:
-        return None  # every job may have an event loop of its own
+    if build.flavour != "sync" and (fact.context.where == frameworks.JOB or not _one_loop(module, scope)):
+        return None  # an asynchronous client belongs to one event loop
     place = _top(module, build.call)
     names = _texts(module, build.call)
     if place is None or not steady(module, build.call, lambda n: _of_the_request(module, n, names, place.lineno), _is_setting):
@@ -63,6 +86,19 @@ def cached(module: "Module", fact: "ClientBuilt") -> Fix | None:
         edits.insert(0, InsertStatement(anchor(module, place), f"{decorator}\ndef {name}({given}):\n    return {text}"))
         imports = (ImportRequest("functools", "lru_cache"),) if scope.kind == "function" else ()
     return Fix("Build one client in a cached getter", Applicability.UNSAFE, tuple(edits), imports, isolation="" if getter else _CACHED)
+
+
+def _one_loop(module: "Module", scope: "Scope") -> bool:
+    """Whether what calls an asynchronous handler has one event loop for all calls, as far as the file tells.
+
+    Flask and Django run each in a loop of its own, and so does who calls ``asyncio.run`` in a function.
+    """
+    index = module.index
+    frameworks_here = {what.module.partition(".")[0] for what, _ in index.imports}
+    if not scope.is_async or not frameworks_here & _ONE_LOOP or frameworks_here & _MANY_LOOPS:
+        return False
+    starts = index.calls_to(frozenset(("run", "run_until_complete", "new_event_loop", "async_to_sync", "Runner")))
+    return all(index.scope(call).function is index.module_scope for call in starts)
 
 
 def _of_streamlit(module: "Module") -> str:
@@ -109,7 +145,7 @@ def _used(module: "Module", scope: "Scope", call: ast.Call, getting: str) -> lis
             return None
         # what a generator yields to its framework it gets back
         closes = closes_of(module, [load for load in loads if not isinstance(index.parents.get(load), ast.Yield)], scope.node)
-        if closes is None or _closed_elsewhere(module, call, closes):
+        if closes is None or _closed_elsewhere(module, call, closes) or any(_alone(module, close) for close in closes):
             return None
         if any(_kept(index.statement(load)) for load in loads) and _closes_unknown(module):
             return None
@@ -132,6 +168,12 @@ def _used(module: "Module", scope: "Scope", call: ast.Call, getting: str) -> lis
     if _kept(statement) and _closes_unknown(module):
         return None
     return [replace(module, call, getting)]
+
+
+def _alone(module: "Module", close: ast.stmt) -> bool:
+    """Whether closing is all that a block does, other than a ``finally``: a ``pass`` would be left."""
+    owner, field, _ = module.index.place[close]
+    return field != "finalbody" and len(getattr(owner, field)) == 1
 
 
 def _closed_elsewhere(module: "Module", build: ast.Call, closes: list[ast.stmt]) -> bool:
