@@ -271,6 +271,39 @@ def test_one_client_for_the_threads_of_a_closure() -> None:
     assert after.connections < before.connections
 
 
+HANDLERS = {
+    "closed": """
+        client = MongoClient(URI)
+        try:
+            return client.app.docs.count_documents({})
+        finally:
+            client.close()
+    """,
+    "with": """
+        with MongoClient(URI) as client:
+            return client.app.docs.count_documents({})
+    """,
+    "expression": "return MongoClient(URI).app.docs.count_documents({})",
+}
+
+
+@pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
+def test_one_client_for_all_requests(handler: str) -> None:
+    """The handler is called as the framework of a cloud function calls it."""
+    body = f"""
+def lambda_handler(event, context):
+{textwrap.indent(textwrap.dedent(handler).strip(), "    ")}
+
+
+def main():
+    return lambda_handler({{}}, None), lambda_handler({{}}, None), lambda_handler({{}}, None)
+"""
+    before, after = both(body, "MDB103", load=[{"_id": 0}])
+    assert before.value == after.value == (1, 1, 1)
+    assert before.error is after.error is None
+    assert after.connections <= 3 < before.connections  # of one client: its monitor's and its own
+
+
 @asynchronous
 def test_one_client_for_all_tasks() -> None:
     body = """
@@ -517,6 +550,8 @@ def test_each_operation_inserts_a_document_of_its_own() -> None:
         ('list(docs.aggregate([{"$match": {}}]))', [{"_id": 1, "n": 10}]),
         ('[row["n"] for row in docs.aggregate([{"$match": {}}])]', [10]),
         ("docs.count_documents({}) + 1", 2),
+        ("f\"{docs.find_one({'_id': 1})['n']:>4}\"", "  10"),
+        ("shelf.full", True),
     ],
 )
 def test_the_event_loop_is_free_while_an_operation_runs(line: str, wanted: object) -> None:
@@ -527,7 +562,13 @@ def test_the_event_loop_is_free_while_an_operation_runs(line: str, wanted: objec
         def load(key):
             return docs.find_one({{"_id": key}})
 
+        class Shelf:
+            @property
+            def full(self):
+                return docs.count_documents({{}}) > 0
+
         async def main():
+            shelf = Shelf()
             beats = 0
 
             async def beat():
@@ -638,6 +679,22 @@ def test_the_right_form_is_used(line: str, wanted: object) -> None:
     before, after = both(body, "MDB503", head=ASYNC_HEAD, load=[{"_id": 1}, {"_id": 2}])
     assert isinstance(before.error, TypeError)
     assert (after.value, after.error) == (wanted, None)
+
+
+def test_a_synchronous_cursor_is_read_on_a_thread() -> None:
+    body = """
+        docs = MongoClient(URI).app.docs
+
+        async def main():
+            found = docs.find({"n": 5})
+            keys = []
+            async for document in docs.find({}):
+                keys.append(document["_id"])
+            return keys + [document["n"] async for document in found]
+    """
+    before, after = both(body, "MDB503", "MDB503", load=[{"_id": 0, "n": 5}, {"_id": 1, "n": 6}])
+    assert isinstance(before.error, TypeError)
+    assert (after.value, after.error) == ([0, 1, 5], None)
 
 
 @asynchronous
@@ -879,6 +936,54 @@ def test_the_interface_of_today_gives_what_the_old_one_did(line: str, wanted: ob
     before, after = both(body, code, load=[{"_id": 0, "n": 5}])
     # an unknown attribute of a database is a collection, which is not callable, has no truth value and is equal to nothing
     assert isinstance(before.error, (TypeError, AttributeError, NotImplementedError)) or before.value != wanted
+    assert (after.value, after.error) == (wanted, None)
+
+
+PROVEN = [
+    ("sum(1 for document in db.docs.find({'n': 5}) if db.docs.find({'_id': document['_id']}).count())", 1),
+    ("db.docs.find(query).count()", 1),
+    ("db.docs.count(query)", 1),
+    ("[copy.insert(document) for document in db.docs.find(query)]", [0]),
+    ("[db.docs.remove(document['_id'])['n'] for document in db.docs.find(query)]", [1]),
+    ("db.docs.update(query, change, multi=True)['nModified']", 1),
+    ("db.docs.update(query, other)['n']", 1),
+    ("saved()", [{"_id": 0, "n": 5, "seen": True}]),
+    ("kept({'n': 7})", 2),
+]
+
+
+@pytest.mark.skipif(PYMONGO < (4, 0), reason="before 4.0 the old interface is there")
+@pytest.mark.parametrize(("line", "wanted"), PROVEN, ids=[line for line, _ in PROVEN])
+def test_what_the_program_shows_of_an_argument_is_right(line: str, wanted: object) -> None:
+    """Filters, documents and identifiers that are names: how they came about says what they are."""
+    helpers = {
+        "saved": """
+            def saved():
+                for document in db.docs.find({"n": 5}):
+                    document["seen"] = True
+                    db.docs.save(document)
+                return list(db.docs.find({}))
+        """,
+        "kept": """
+            def kept(document):
+                document["seen"] = False
+                db.docs.insert(document)
+                cursor = db.docs.find({})
+                return sum(1 for _ in cursor)
+        """,
+    }
+    body = textwrap.dedent(helpers.get(line.partition("(")[0], "")) + textwrap.dedent(f"""
+        client = MongoClient(URI)
+        db, copy = client.app, client.app.copy
+
+        def main():
+            query = {{"n": 5}}
+            change = {{"$set": {{"n": 6}}}}
+            other = {{"n": 6}}
+            return {line}
+    """)
+    before, after = both(body, "MDB002", load=[{"_id": 0, "n": 5}])
+    assert isinstance(before.error, (TypeError, AttributeError))
     assert (after.value, after.error) == (wanted, None)
 
 

@@ -147,9 +147,10 @@ class Tree:
         if names is None:
             raise RefusedError(f"a fix cannot be anchored on {anchor.kind}")
         place = (anchor.line, anchor.col, anchor.end_line, anchor.end_col)
-        if (anchor.kind, place) in self._doubtful:
-            raise RefusedError("it stands inside an f-string")
         found = self._exactly(names, place)
+        doubtful = self._doubtful.get((anchor.kind, place))
+        if doubtful is not None and not (len(found) == 1 and self._reads(found[0], doubtful)):
+            raise RefusedError("it stands inside an f-string")
         if not found and anchor.kind in ("Tuple", "GeneratorExp"):
             found = self._inside_parentheses(names, place)
         if len(found) != 1:
@@ -158,6 +159,13 @@ class Tree:
 
     def _exactly(self, names: tuple[str, ...], place: Place) -> list[cst.CSTNode]:
         return [node for name in names for node in self._nodes.get((name, place), ())]
+
+    def _reads(self, node: cst.CSTNode, wanted: str) -> bool:
+        """Whether a node's text is the expression whose ``ast`` is given."""
+        try:
+            return ast.dump(ast.parse(f"({self.module.code_for_node(node)})", mode="eval").body) == wanted
+        except SyntaxError:
+            return False
 
     def _inside_parentheses(self, names: tuple[str, ...], place: Place) -> list[cst.CSTNode]:
         line, col, end_line, end_col = place
@@ -182,14 +190,19 @@ def _place(source: Source, node: ast.AST) -> Place:
     return line, col, end_line, end_col
 
 
-def _in_old_fstrings(tree: ast.Module, source: Source) -> frozenset[tuple[str, Place]]:
-    """Nodes inside f-strings, where the positions of Python before 3.12 are not those of the file."""
+def _in_old_fstrings(tree: ast.Module, source: Source) -> dict[tuple[str, Place], str]:
+    """Nodes inside f-strings, where the positions of Python before 3.12 need not be those of the file, with what they are.
+
+    One place for two different nodes tells nothing: it is nobody's.
+    """
+    found: dict[tuple[str, Place], str] = {}
     if sys.version_info >= (3, 12):
-        return frozenset()
-    return frozenset(
-        (type(node).__name__, _place(source, node))
-        for string in ast.walk(tree)
-        if isinstance(string, ast.JoinedStr)
-        for node in ast.walk(string)
-        if node is not string and isinstance(node, ast.expr)
-    )
+        return found
+    for string in ast.walk(tree):
+        if not isinstance(string, ast.JoinedStr):
+            continue
+        for node in ast.walk(string):
+            if node is not string and isinstance(node, ast.expr):
+                key, text = (type(node).__name__, _place(source, node)), ast.dump(node)
+                found[key] = text if found.get(key, text) == text else ""
+    return found

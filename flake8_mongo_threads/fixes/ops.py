@@ -658,7 +658,12 @@ class _Second(cst.CSTTransformer):
             before = [statement for make in plan.before for statement in make()]
             if before:
                 gap = _gap(child, above, isinstance(block, cst.Module))
-                if gap and body and isinstance(body[-1], cst.SimpleStatementLine) and len(above) == 2 and not any(x.comment for x in above):
+                if not gap and isinstance(before[0], cst.FunctionDef):
+                    # a definition stands apart from the statements around it
+                    gap = [cst.EmptyLine(indent=False) for _ in range(2 if isinstance(block, cst.Module) else 1)]
+                    above = [*gap[: max(len(gap) - len(above), 0)], *above] if body else above
+                together = body and isinstance(body[-1], cst.SimpleStatementLine) and not isinstance(before[0], cst.FunctionDef)
+                if gap and together and len(above) == 2 and not any(x.comment for x in above):
                     above = above[1:]
                 led, own = (own, []) if plan.leads else ([], own)
                 before[0] = _lead(before[0], [*above, *led, *split_leading(before[0].leading_lines)[1]])

@@ -71,11 +71,11 @@ def hoisted(module: "Module", fact: "ClientBuilt") -> Fix | None:
     if scope.is_async == (fact.flavour == "sync") or index.scope(call).function is not scope:
         return None  # the event loop would run it, or there is none
     top = _outermost(module, loop)
-    if top is None or not _steady(module, call, lambda node: _changes(module, node, top)):
+    if top is None or not steady(module, call, lambda node: _changes(module, node, top)):
         return None
     statement = index.statement(call)
-    target = _target(statement)
-    if target is not None and _derived(statement.value, call) and _steady(module, statement.value, lambda n: _changes(module, n, top)):  # type: ignore[attr-defined]
+    target = single_target(statement)
+    if target is not None and _derived(statement.value, call) and steady(module, statement.value, lambda n: _changes(module, n, top)):  # type: ignore[attr-defined]
         return _moved_out(module, scope, loop, top, statement, target)
     if isinstance(statement, WITHS) and any(item.context_expr is call for item in statement.items):
         return _with_outside(module, scope, loop, top, statement)
@@ -104,7 +104,7 @@ def _outermost(module: "Module", loop: ast.AST) -> ast.AST | None:
 
 def _moved_out(module: "Module", scope: Scope, loop: ast.AST, top: ast.AST, statement: ast.AST, target: ast.Name) -> Fix | None:
     owner, field, _ = module.index.place[statement]
-    loads = _only_loads(module, scope, target)
+    loads = only_loads(module, scope, target)
     if owner is not loop or field != "body" or loads is None:
         return None
     inside = [load for load in loads if module.index.within(load, top)]
@@ -146,7 +146,7 @@ def _with_outside(module: "Module", scope: Scope, loop: ast.AST, top: ast.AST, s
     target = statement.items[0].optional_vars  # type: ignore[attr-defined]
     if top is not loop or len(statement.items) != 1 or not isinstance(target, ast.Name) or getattr(loop, "body", None) != [statement]:  # type: ignore[attr-defined]
         return None
-    loads = _only_loads(module, scope, target)
+    loads = only_loads(module, scope, target)
     uses = _uses(module, [load for load in loads if module.index.within(load, loop)], loop) if loads is not None else None
     if loads is None or uses is None or uses.closes:
         return None
@@ -158,7 +158,7 @@ def _with_outside(module: "Module", scope: Scope, loop: ast.AST, top: ast.AST, s
 def _named_outside(module: "Module", top: ast.AST, call: ast.Call) -> Fix | None:
     """``MongoClient(URI).shop.orders`` becomes ``client.shop.orders``, with a ``client`` that is built before the loop."""
     index = module.index
-    if not _taken_apart(module, call) or _uses(module, [], top) is None:
+    if not taken_apart(module, call) or _uses(module, [], top) is None:
         return None
     for up in index.ancestors(call):
         if up is top:
@@ -168,7 +168,7 @@ def _named_outside(module: "Module", top: ast.AST, call: ast.Call) -> Fix | None
     owner, field, position = index.place[top]
     before = getattr(owner, field)[:position]
     name = _already(module, call, before) or _fresh(module)
-    text = _text(module, call)
+    text = text_of(module, call)
     if not name or not text:
         return None
     edits: list[Edit] = [replace(module, call, name)]
@@ -195,15 +195,15 @@ def shared(module: "Module", fact: "ClientBuilt") -> Fix | None:
             break
         if isinstance(up, ast.ClassDef):
             before = up
-    if before not in index.place or not _steady(module, build.call, lambda node: _hidden(module, node, home, before)):
+    if before not in index.place or not steady(module, build.call, lambda node: _hidden(module, node, home, before)):
         return None
     statement = index.statement(build.call)
-    target = _target(statement)
+    target = single_target(statement)
     work = _Sharing(module, scope, home, before)
     if scope.kind == "function" and target is not None and _derived(statement.value, build.call):  # type: ignore[attr-defined]
         if target.id in scope.globals or target.id in scope.nonlocals:
             return None if statement.value is build.call else work.expression(build.call)  # type: ignore[attr-defined]
-        if _steady(module, statement.value, lambda node: _hidden(module, node, home, before)):  # type: ignore[attr-defined]
+        if steady(module, statement.value, lambda node: _hidden(module, node, home, before)):  # type: ignore[attr-defined]
             return work.assignment(statement, target)
         return work.expression(build.call)
     if isinstance(statement, WITHS) and any(item.context_expr is build.call for item in statement.items):
@@ -225,9 +225,9 @@ class _Sharing:
         if not _unconditional(self.module, statement, self.scope.node):
             return None
         annotation = getattr(statement, "annotation", None)
-        if annotation is not None and not _steady(self.module, annotation, lambda n: _hidden(self.module, n, self.home, self.before)):
+        if annotation is not None and not steady(self.module, annotation, lambda n: _hidden(self.module, n, self.home, self.before)):
             return None
-        loads = _only_loads(self.module, self.scope, target)
+        loads = only_loads(self.module, self.scope, target)
         uses = _uses(self.module, loads, self.scope.node) if loads is not None else None
         if loads is None or uses is None:
             return None
@@ -245,7 +245,7 @@ class _Sharing:
         elif name == target.id:
             edits.append(MoveStatement(here, anchor(self.module, self.before)))
         else:
-            text = _text(self.module, value)
+            text = text_of(self.module, value)
             if not text:
                 return None
             edits += [InsertStatement(anchor(self.module, self.before), f"{name} = {text}"), DeleteStatement(here)]
@@ -254,12 +254,12 @@ class _Sharing:
     def block(self, statement: ast.AST, call: ast.Call) -> Fix | None:
         """``with MongoClient() as client:`` around what the function does."""
         target = statement.items[0].optional_vars  # type: ignore[attr-defined]
-        text = _text(self.module, call)
+        text = text_of(self.module, call)
         if len(statement.items) != 1 or not isinstance(target, ast.Name) or not text or self.home.kind != "module":  # type: ignore[attr-defined]
             return None
         if not _unconditional(self.module, statement, self.scope.node):
             return None
-        loads = _only_loads(self.module, self.scope, target)
+        loads = only_loads(self.module, self.scope, target)
         uses = _uses(self.module, loads, self.scope.node) if loads is not None else None
         if loads is None or uses is None or uses.closes:
             return None
@@ -275,12 +275,13 @@ class _Sharing:
     def expression(self, call: ast.Call) -> Fix | None:
         """``return MongoClient().shop.orders.find_one()`` and what else uses the client where it is built."""
         parent = self.module.index.parents.get(call)
-        handed_out = isinstance(parent, ast.Return) or (isinstance(parent, ast.Assign) and parent.value is call and _target(parent) is None)
-        if not (handed_out or _taken_apart(self.module, call)) or _uses(self.module, [], self.scope.node) is None:
+        kept = isinstance(parent, ast.Assign) and parent.value is call and single_target(parent) is None
+        handed_out = isinstance(parent, ast.Return) or kept
+        if not (handed_out or taken_apart(self.module, call)) or _uses(self.module, [], self.scope.node) is None:
             return None
         if not _unconditional(self.module, call, self.scope.node):
             return None
-        text = _text(self.module, call)
+        text = text_of(self.module, call)
         existing = self._same_client(call)
         name = existing or _fresh(self.module)
         if not name or not text:
@@ -298,16 +299,7 @@ class _Sharing:
 
     def _without_closes(self, closes: list[ast.stmt]) -> list[Edit] | None:
         """The edits that remove every close; None where the client would then belong to nobody."""
-        if closes and self.home.kind != "module":
-            return None
-        edits: list[Edit] = []
-        for close in closes:
-            owner, field, _ = self.module.index.place[close]
-            if isinstance(owner, TRIES) and field == "finalbody" and len(owner.finalbody) == 1:  # type: ignore[attr-defined]
-                edits.append(Unwrap(anchor(self.module, owner)))
-            else:
-                edits.append(DeleteStatement(anchor(self.module, close)))
-        return edits
+        return None if closes and self.home.kind != "module" else closing_taken_out(self.module, closes)
 
     def _same_client(self, value: ast.expr) -> str:
         """The name of a client that the code around has already built in the same way."""
@@ -324,6 +316,18 @@ class _Sharing:
             for binder in (index.scope(load).binder(wanted) for load in loads)
         )
         return _fresh(self.module) if taken or hasattr(builtins, wanted) else wanted
+
+
+def closing_taken_out(module: "Module", closes: list[ast.stmt]) -> list[Edit]:
+    """The edits that remove statements which close a client; a ``finally`` that does nothing else goes as a whole."""
+    edits: list[Edit] = []
+    for close in closes:
+        owner, field, _ = module.index.place[close]
+        if isinstance(owner, TRIES) and field == "finalbody" and len(owner.finalbody) == 1:  # type: ignore[attr-defined]
+            edits.append(Unwrap(anchor(module, owner)))
+        else:
+            edits.append(DeleteStatement(anchor(module, close)))
+    return edits
 
 
 # What a client is used for
@@ -370,11 +374,17 @@ def _uses(module: "Module", loads: list[ast.Name], region: ast.AST) -> _Uses | N
     return _Uses(level, closes)
 
 
+def closes_of(module: "Module", loads: list[ast.Name], region: ast.AST) -> list[ast.stmt] | None:
+    """The statements that close a client which others are to use as well; None when it escapes, or is closed where that cannot be seen."""
+    uses = _uses(module, loads, region)
+    return uses.closes if uses is not None else None
+
+
 def _closed(module: "Module", load: ast.Name, closes: list[ast.stmt]) -> bool:
     return any(module.index.within(load, close) for close in closes)
 
 
-def _only_loads(module: "Module", scope: Scope, target: ast.Name) -> list[ast.Name] | None:
+def only_loads(module: "Module", scope: Scope, target: ast.Name) -> list[ast.Name] | None:
     """The reads of a name that is bound only here; None when it is bound anywhere else."""
     bindings = scope.bindings.get(target.id, ())
     if len(bindings) != 1 or bindings[0].node is not target or target.id in scope.globals or target.id in scope.nonlocals:
@@ -383,7 +393,7 @@ def _only_loads(module: "Module", scope: Scope, target: ast.Name) -> list[ast.Na
     return [load for load in index.name_loads.get(target.id, ()) if index.scope(load).binder(target.id) is scope]
 
 
-def _taken_apart(module: "Module", call: ast.Call) -> bool:
+def taken_apart(module: "Module", call: ast.Call) -> bool:
     """Whether a client is only the start of a chain: an attribute or an item of it is used."""
     parent = module.index.parents.get(call)
     if isinstance(parent, ast.Attribute):
@@ -391,7 +401,7 @@ def _taken_apart(module: "Module", call: ast.Call) -> bool:
     return isinstance(parent, ast.Subscript) and parent.value is call
 
 
-def _target(statement: ast.AST) -> ast.Name | None:
+def single_target(statement: ast.AST) -> ast.Name | None:
     """The one name that a statement assigns to."""
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target = statement.targets[0]
@@ -440,15 +450,20 @@ def _around(scope: Scope) -> Scope | None:
 # What an expression depends on
 
 
-def _steady(module: "Module", expression: ast.AST, differs: Callable[[ast.AST], bool]) -> bool:
-    """Whether evaluating an expression elsewhere gives the same and does nothing else; ``differs`` judges names, attributes and items."""
+def steady(
+    module: "Module", expression: ast.AST, differs: Callable[[ast.AST], bool], also: Callable[[ast.Call], bool] = lambda _: False
+) -> bool:
+    """Whether evaluating an expression elsewhere gives the same and does nothing else.
+
+    ``differs`` judges names, attributes and items; ``also`` knows calls that are harmless beside those that always are.
+    """
     stack = [expression]
     while stack:
         node = stack.pop()
         if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) and differs(node):
             return False
         if isinstance(node, ast.Call):
-            if not _harmless(module, node):
+            if not (_harmless(module, node) or also(node)):
                 return False
             stack += [node.func, *node.args, *(item.value for item in node.keywords)]
         elif isinstance(node, _TRANSPARENT):
@@ -524,7 +539,7 @@ def _already(module: "Module", value: ast.expr, statements: list[ast.stmt]) -> s
     """The name of the same expression's value among earlier statements, bound once; empty when there is none."""
     wanted = ast.dump(value)
     for statement in statements:
-        target = _target(statement)
+        target = single_target(statement)
         if target is not None and ast.dump(statement.value) == wanted:  # type: ignore[attr-defined]
             scope = module.index.scope(statement)
             if len(scope.bindings.get(target.id, ())) == 1:
@@ -541,7 +556,7 @@ def _fresh(module: "Module") -> str:
     return ""
 
 
-def _text(module: "Module", call: ast.expr) -> str:
+def text_of(module: "Module", call: ast.expr) -> str:
     """The text of an expression that can stand in a statement of its own; empty where its layout could not be kept."""
     text = source(module, call)
     if "\n" not in text and "\r" not in text:

@@ -10,8 +10,8 @@ from flake8_mongo_threads.rules import repair
 from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.semantics.awaiting import can_await
 from flake8_mongo_threads.semantics.facts import Blocking, Read
-from flake8_mongo_threads.semantics.syntax import last_name, walk
-from flake8_mongo_threads.semantics.values import External, Function
+from flake8_mongo_threads.semantics.syntax import last_name, path_key
+from flake8_mongo_threads.semantics.values import External, Function, Instance
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -171,9 +171,11 @@ def _fix(module: "Module", fact: Blocking) -> Fix | None:
         read = operation.owner.family != "change-stream" and (iterated or _consumed(module, node, parent))
         return _read_on_thread(module, node, "await asyncio.to_thread(list, {0})") if read else None
     if fact.direct and operation.implicit:
-        if iterated and operation.owner.family == "cursor" and not _tailable(node):
+        if iterated and operation.owner.family == "cursor" and not repair.tailable(node):
             return _read_on_thread(module, node, "await asyncio.to_thread(list, {0})")
         return repair.offload(module, parent) if isinstance(parent, ast.Call) and _consumed(module, node, parent) else None
+    if isinstance(node, ast.Attribute):
+        return _property(module, fact, node)
     if not isinstance(node, ast.Call):
         return None
     if fact.direct and iterated and operation.name == "aggregate":
@@ -184,6 +186,25 @@ def _fix(module: "Module", fact: Blocking) -> Fix | None:
 
 def _gives_generator(module: "Module", call: ast.Call) -> bool:
     return any(isinstance(v, Function) and v.scope.yields for v in module.values(call.func))
+
+
+def _property(module: "Module", fact: Blocking, node: ast.Attribute) -> Fix | None:
+    """Read a property that performs the operation on a thread; None where it is not only read, or where its object is awaited or bound."""
+    awaited = isinstance(module.index.parents.get(node), ast.Await)
+    if awaited or not isinstance(node.ctx, ast.Load) or not path_key(node) or not can_await(module, node):
+        return None
+    if not fact.direct and any(repair.needs_the_loop(function) for function in _properties(module, node)):
+        return None
+    edit = repair.replace(module, node, "await asyncio.to_thread(lambda: {0})", node)
+    return Fix("Read it on a thread: await asyncio.to_thread(...)", Applicability.UNSAFE, (edit,), (ImportRequest("asyncio"),))
+
+
+def _properties(module: "Module", node: ast.Attribute) -> Iterator[ast.AST]:
+    """The methods that reading an attribute may run."""
+    for value in module.values(node.value):
+        method = module.inference.method_of(value, node.attr) if isinstance(value, Instance) else None
+        if method is not None:
+            yield method.scope.node
 
 
 def _consumed(module: "Module", node: ast.AST, parent: ast.AST | None) -> bool:
@@ -199,8 +220,3 @@ def _read_on_thread(module: "Module", node: ast.AST | None, template: str) -> Fi
         return None
     title = "Read the documents on a thread: await asyncio.to_thread(...)"
     return Fix(title, Applicability.UNSAFE, (repair.replace(module, node, template, node),), (ImportRequest("asyncio"),))
-
-
-def _tailable(node: ast.AST) -> bool:
-    """Whether a cursor may never come to its end."""
-    return any(isinstance(part, ast.keyword) and part.arg in ("cursor_type", "tailable", None) for part in walk(node))

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from flake8_mongo_threads.edits import ImportRequest
 from flake8_mongo_threads.findings import Applicability, Finding, Fix
 from flake8_mongo_threads.rules import repair
 from flake8_mongo_threads.rules.base import Example, Rule
@@ -129,4 +130,20 @@ def _fix(module: "Module", fact: WrongForm) -> Fix | None:
     if fact.cure == "plain" and (fact.form == "async with" or isinstance(fact.node, ast.Await)):
         edit = repair.make_async(module, fact.at, asynchronous=False)
         return Fix("Use the plain form", safe, (edit,)) if edit is not None else None
+    if fact.cure == "plain" and fact.form == "async for":
+        return _listed(module, fact)
     return None
+
+
+def _listed(module: "Module", fact: WrongForm) -> Fix | None:
+    """``async for`` over a cursor of the synchronous driver: a plain one, over the documents that a thread has read."""
+    kind, edit = module.inference.kind(module, fact.node), repair.make_async(module, fact.at, asynchronous=False)
+    if kind is None or kind.kind != ("cursor", "sync") or edit is None or repair.tailable(fact.node):
+        return None
+    if isinstance(fact.node, ast.Name):
+        bindings = module.index.reaching(module.index.scope(fact.node).function, fact.node.id, fact.node)
+        if any(not isinstance(binding.value, ast.expr) or repair.tailable(binding.value) for binding in bindings):
+            return None
+    read = repair.replace(module, fact.node, "await asyncio.to_thread(list, {0})", fact.node)
+    title = "Read the documents on a thread: await asyncio.to_thread(...)"
+    return Fix(title, Applicability.UNSAFE, (edit, read), (ImportRequest("asyncio"),))

@@ -9,6 +9,7 @@ from flake8_mongo_threads.edits import (
     DeleteStatement,
     Edit,
     ImportRequest,
+    InsertStatement,
     MovedName,
     RemoveKeyword,
     RenameImport,
@@ -19,14 +20,29 @@ from flake8_mongo_threads.edits import (
 )
 from flake8_mongo_threads.findings import Applicability, Fix
 from flake8_mongo_threads.rules.bulk_builder import list_of_operations
+from flake8_mongo_threads.rules.documents import (
+    can_be_none,
+    changed,
+    countable,
+    document,
+    documents,
+    fixed,
+    literal,
+    of_collection,
+    only_binding,
+    untouched,
+    whole,
+    written_out,
+)
 from flake8_mongo_threads.rules.old_names import LEVELS, of_this_client, old_import, old_name
 from flake8_mongo_threads.rules.repair import anchor, rename, replace, source
-from flake8_mongo_threads.semantics.syntax import constant, dotted, has_star, keyword, path_key, walk
-from flake8_mongo_threads.semantics.values import External, Mapping, Sequence, known
+from flake8_mongo_threads.semantics.syntax import constant, dotted, has_star, keyword, path_key
+from flake8_mongo_threads.semantics.values import External, known
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
     from flake8_mongo_threads.semantics.names import NameUse
+    from flake8_mongo_threads.semantics.scopes import Binding
 
 _PROPERTIES = {
     "max_pool_size": "{0}.options.pool_options.max_pool_size",
@@ -45,8 +61,6 @@ _PROPERTIES = {
 }
 """Properties of the client, silently databases today."""
 _ATTRIBUTES = {("database", "connection"): "client", ("cursor", "conn_id"): "address"}
-_NO_COUNT = frozenset(("$where", "$near", "$nearSphere"))
-"""Operators that ``count`` took and ``count_documents`` refuses."""
 _COUNT_KEYWORDS = frozenset(("filter", "session", "skip", "limit", "hint", "maxTimeMS", "collation"))
 _CHAINED = {"hint": "hint", "max_time_ms": "maxTimeMS", "collation": "collation", "comment": "comment"}
 """Methods of a cursor that ``count`` heeded, and the arguments of ``count_documents`` that they become."""
@@ -64,6 +78,7 @@ class _Write(NamedTuple):
     """What gives the old result, appended where it is used; empty when it is the same, ``!`` when nothing gives it."""
     items: "dict[object, str] | None" = None
     """For items of the old result what to append to the new call instead."""
+    level: Applicability = Applicability.SAFE
 
 
 class _Call:
@@ -170,6 +185,8 @@ def modern(module: "Module", use: "NameUse") -> Fix | None:
         return Fix(f"Import {use.shown}", Applicability.SAFE, (replace(module, use.node, "{0}", use.node),), (ImportRequest(use.shown),))
     if replacement is None and isinstance(use.node, ast.keyword) and use.shown.startswith("bson.decode_"):
         return _codec_options(module, use.node)
+    if replacement is None and use.what == "member" and isinstance(use.node, ast.Attribute):
+        return _of_the_shell(module, use)
     if replacement is None or (replacement.needs and use.target.pymongo & ~api.since("pymongo", replacement.needs)):
         return None
     if isinstance(use.node, ast.keyword) and use.what == "keyword":
@@ -189,7 +206,9 @@ def modern(module: "Module", use: "NameUse") -> Fix | None:
     call = module.index.parents.get(node)
     if use.what == "read" or ((family, name) in _ATTRIBUTES and not (isinstance(call, ast.Call) and call.func is node)):
         return _read(module, node, family, name) if flavour == "sync" else None
-    if use.what != "member" or not isinstance(call, ast.Call) or call.func is not node or has_star(call):
+    if use.what != "member" or not isinstance(call, ast.Call) or call.func is not node:
+        return None
+    if has_star(call) and not (name == "count" and not any(isinstance(arg, ast.Starred) for arg in call.args)):
         return None
     if family == "collection" and name in ("initialize_ordered_bulk_op", "initialize_unordered_bulk_op"):
         return list_of_operations(module, node, call, asynchronous=flavour != "sync")
@@ -210,14 +229,30 @@ def _finished(module: "Module", call: ast.Call, made: _Write) -> Fix | None:
     user = parents.get(whole)
     edits = made.edits
     if isinstance(user, ast.Expr) or not made.result:
-        return Fix(title, Applicability.SAFE, tuple(edits), made.imports)
+        return Fix(title, made.level, tuple(edits), made.imports)
     if made.result == "!":
         return None
     if made.items is not None and isinstance(user, ast.Subscript) and user.value is whole and isinstance(user.slice, ast.Constant):
         item = made.items.get(user.slice.value)
         if item is not None:
-            return Fix(title, Applicability.SAFE, (*edits, replace(module, user, f"{{0}}{item}", whole)), made.imports)
-    return Fix(title, Applicability.SAFE, (*edits, replace(module, whole, f"{{0}}{made.result}", whole)), made.imports)
+            return Fix(title, made.level, (*edits, replace(module, user, f"{{0}}{item}", whole)), made.imports)
+    return Fix(title, made.level, (*edits, replace(module, whole, f"{{0}}{made.result}", whole)), made.imports)
+
+
+def _of_the_shell(module: "Module", use: "NameUse") -> Fix | None:
+    """``db.setProfilingLevel(1)`` of the shell, which is no method of any release, as the command that it sends."""
+    node = use.node
+    class_id, _, name = use.answer.subject.rpartition(".")
+    call = module.index.parents.get(node)
+    if name != "setProfilingLevel" or kinds.class_kind(class_id) != ("database", "sync") or not isinstance(node, ast.Attribute):
+        return None
+    if not isinstance(call, ast.Call) or call.func is not node or len(call.args) != 1 or call.keywords:
+        return None
+    level = call.args[0]
+    if not isinstance(level, ast.Constant) or isinstance(level.value, bool) or level.value not in (0, 1, 2):
+        return None
+    edit = replace(module, call, '{0}.command("profile", {1})', node.value, level)
+    return Fix("Write command", Applicability.SAFE, (edit,))
 
 
 def _of_result(module: "Module", node: ast.Attribute) -> Fix | None:
@@ -241,18 +276,6 @@ def _read(module: "Module", node: ast.Attribute, family: str, name: str) -> Fix 
 # Arguments
 
 
-def _document(module: "Module", node: ast.expr) -> bool:
-    """Whether an argument is certainly one dictionary."""
-    values = known(module.values(node))
-    return isinstance(node, ast.Dict) or (len(values) == 1 and isinstance(values[0], Mapping))
-
-
-def _documents(module: "Module", node: ast.expr) -> bool:
-    """Whether an argument is certainly a list."""
-    values = known(module.values(node))
-    return isinstance(node, (ast.List, ast.Tuple, ast.ListComp)) or (len(values) == 1 and isinstance(values[0], Sequence))
-
-
 def _operators(node: ast.expr | None) -> bool | None:
     """Whether a written-out update consists of operators (True) or is a document (False); None when that cannot be seen."""
     if not isinstance(node, ast.Dict) or not node.keys:
@@ -267,9 +290,9 @@ def _insert(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | N
     what = given.get("doc_or_docs")
     if what is None or given.given() - {"doc_or_docs", "manipulate", "check_keys", "continue_on_error", "safe", "session", *_CONCERN}:
         return None
-    one, many = _document(module, what), _documents(module, what)
+    one, many = document(module, what), documents(module, what)
     go_on = given.get("continue_on_error")
-    if one == many or given.flag("manipulate", default=True) is not True or given.flag("check_keys", default=True) is None:
+    if (one is not None) == many or given.flag("manipulate", default=True) is not True or given.flag("check_keys", default=True) is None:
         return None
     more: tuple[tuple[str, str], ...] = ()
     if go_on is not None and many and given.flag("continue_on_error", default=False) is not False:
@@ -278,19 +301,23 @@ def _insert(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | N
             return None
         more = (("ordered", "False" if isinstance(go_on, ast.Constant) else f"not {source(module, go_on)}"),)
     given.drops |= {"manipulate", "check_keys", "continue_on_error"} & given.given()
-    result = "!" if given.unacknowledged else ".inserted_id" if one else ".inserted_ids"
-    return given.write(
-        "insert_one" if one else "insert_many",
+    result = "!" if given.unacknowledged else ".inserted_id" if one is not None else ".inserted_ids"
+    made = given.write(
+        "insert_many" if one is None else "insert_one",
         order=("doc_or_docs",),
-        names={"doc_or_docs": "document" if one else "documents"},
+        names={"doc_or_docs": "documents" if one is None else "document"},
         more=more,
         result=result,
     )
+    return made._replace(level=one) if made is not None and one is not None else made
 
 
 def _save(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
     given = _Call(module, node, call, ("to_save", "manipulate", "check_keys"))
     what = given.get("to_save")
+    if isinstance(what, ast.Name) and given.given() == {"to_save"} and whole(module, what):
+        text = '{0}.replace_one({"_id": {1}["_id"]}, {1}, upsert=True)'
+        return _Write("replace_one", [replace(module, call, text, node.value, what)], result="!", level=Applicability.UNSAFE)
     if not isinstance(what, ast.Dict) or given.given() - {"to_save", "manipulate", "check_keys", "safe", *_CONCERN}:
         return None
     if given.flag("manipulate", default=True) is not True or given.flag("check_keys", default=True) is None:
@@ -311,7 +338,9 @@ def _save(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | Non
 def _update(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
     given = _Call(module, node, call, ("spec", "document", "upsert", "manipulate", "multi", "check_keys"))
     allowed = {"spec", "document", "upsert", "manipulate", "multi", "check_keys", "safe", "collation", "session", *_CONCERN}
-    operators = _operators(given.get("document"))
+    operators, level = _operators(given.get("document")), Applicability.SAFE
+    if operators is None:
+        operators, level = _operators_of(module, given.get("document")), Applicability.UNSAFE
     multi = given.flag("multi", default=False)
     if given.given() - allowed or given.get("spec") is None or operators is None or multi is None or (multi and not operators):
         return None
@@ -326,7 +355,15 @@ def _update(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | N
     items: dict[object, str] = {"nModified": ".modified_count", "updatedExisting": ".matched_count > 0", "upserted": ".upserted_id"}
     if given.flag("upsert", default=False) is False:
         items["n"] = ".matched_count"
-    return made._replace(items=items)
+    return made._replace(items=items, level=level)
+
+
+def _operators_of(module: "Module", node: ast.expr | None) -> bool | None:
+    """The same of a name: what it was assigned, or a document that was read, which holds no operators."""
+    display = written_out(module, node)
+    if display is not None:
+        return _operators(display)
+    return False if node is not None and of_collection(module, node) is not None else None
 
 
 def _remove(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
@@ -344,9 +381,13 @@ def _remove(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | N
         made: _Write | None = _Write(new, [replace(module, call, f"{{0}}.{new}({{}})", node.value)], result=result)
     else:
         ident = _identifier(module, what)
-        if not ident and not _document(module, what):
+        level = Applicability.SAFE if ident else document(module, what)
+        if level is None and isinstance(what, ast.Subscript) and constant(what.slice) == "_id":
+            ident, level = True, Applicability.UNSAFE  # a dictionary, which would have been a filter, is seldom an identifier
+        if level is None:
             return None
         made = given.write(new, order=("spec_or_id",), names={"spec_or_id": "filter"}, result=result)
+        made = made._replace(level=level) if made is not None else None
         if made is not None and ident:
             made = made._replace(edits=[*made.edits, replace(module, what, '{"_id": {0}}', what)])
     return made._replace(items={"n": ".deleted_count"}) if made is not None else None
@@ -409,46 +450,32 @@ def _find_and_modify(module: "Module", node: ast.Attribute, call: ast.Call) -> _
 # Counting
 
 
-def _countable(module: "Module", node: ast.expr) -> bool:
-    """Whether a filter holds no operator that ``count_documents`` refuses, as far as every part of it is written out."""
-    if not isinstance(node, ast.Dict):
-        return False
-    for part in walk(node):
-        if isinstance(part, ast.Constant) and part.value in _NO_COUNT:
-            return False
-        if isinstance(part, ast.Call):
-            values = known(module.values(part.func))
-            if len(values) != 1 or not isinstance(values[0], External) or not values[0].path.startswith(_PLAIN):
-                return False
-        elif isinstance(part, (ast.Dict, ast.List, ast.Constant, ast.UnaryOp, ast.unaryop, ast.expr_context, ast.operator)):
-            continue
-        elif not isinstance(module.index.parents.get(part), (ast.Call, ast.Attribute, ast.keyword)):
-            return False
-    return None not in node.keys
-
-
-_PLAIN = ("bson.", "datetime.", "uuid.", "re.compile", "builtins.str", "builtins.int", "builtins.float", "builtins.bool")
-"""What makes a value and never a dictionary of operators."""
-
-
 def _count(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
     if not call.args and not call.keywords:
         return _Write("estimated_document_count", [rename(module, node, "estimated_document_count")])
     given = _Call(module, node, call, ("filter",))
     wanted = given.get("filter")
     limit = given.get("limit")
-    if not given.readable or given.given() - _COUNT_KEYWORDS or (limit is not None and not isinstance(limit, ast.Constant)):
+    # what is handed on by two stars had the names that it has today
+    if not given.readable or given.given() - _COUNT_KEYWORDS - {""} or (limit is not None and not isinstance(limit, ast.Constant)):
         return None
     if wanted is None:
         session = given.get("session")
         if session is None or len(call.keywords) > 1:
             return None
         return _Write("count_documents", [replace(module, call, "{0}.count_documents({}, session={1})", node.value, session)])
-    if not _countable(module, wanted):
+    level = countable(module, wanted)
+    if level is None:
         return None
+    if "" in given.given():
+        level = Applicability.UNSAFE
     if isinstance(limit, ast.Constant) and not limit.value:
         given.drops.add("limit")
-    return given.write("count_documents", order=("filter",))
+    made = given.write("count_documents", order=("filter",))
+    if made is None:
+        return None
+    more = [replace(module, wanted, "{0} or {}", wanted)] if can_be_none(module, wanted) else []
+    return made._replace(edits=[*made.edits, *more], level=level)
 
 
 def _count_of_find(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
@@ -458,9 +485,10 @@ def _count_of_find(module: "Module", node: ast.Attribute, call: ast.Call) -> _Wr
     if not heeds.readable or heed is None or heeds.given() - {"with_limit_and_skip"}:
         return None
     chain: ast.expr | None = node.value
-    direct = True
+    binding: Binding | None = None
     if isinstance(chain, ast.Name):
-        chain, direct = _only_value(module, chain), False
+        binding = None if changed(module, chain) else only_binding(module, chain)
+        chain = binding.value if binding is not None and isinstance(binding.value, ast.expr) else None
     arguments: list[tuple[str, ast.expr]] = []
     while isinstance(chain, ast.Call) and isinstance(chain.func, ast.Attribute) and chain.func.attr != "find":
         method, value = chain.func.attr, chain.args[0] if len(chain.args) == 1 and not chain.keywords and not has_star(chain) else None
@@ -480,18 +508,23 @@ def _count_of_find(module: "Module", node: ast.Attribute, call: ast.Call) -> _Wr
     arguments += [(item.arg or "", item.value) for item in chain.keywords if item.arg in ("session", "skip", "limit") and item.arg in taken]
     wanted = chain.args[0] if chain.args else keyword(chain, "filter")
     receiver = chain.func.value
-    if not direct and not (_fixed(module, receiver) and all(_fixed(module, part) for _, part in arguments) and _literal(wanted)):
+    if binding is not None and not (fixed(module, receiver) and all(fixed(module, part) for _, part in arguments)):
         return None
-    unused = [] if direct else _unused_assignment(module, node.value)
+    if binding is not None and wanted is not None and not literal(wanted):
+        if not untouched(module, wanted, binding.node, call, node.value.id):  # type: ignore[attr-defined]
+            return None
+    unused = _unused_assignment(module, node.value) if binding is not None else []
     if wanted is None and not arguments:
         return _Write("estimated_document_count", [replace(module, call, "{0}.estimated_document_count()", receiver), *unused])
-    if wanted is not None and not _countable(module, wanted):
+    level = countable(module, wanted) if wanted is not None else Applicability.SAFE
+    if level is None:
         return None
     holes: list[ast.AST] = [receiver, *([wanted] if wanted is not None else []), *(value for _, value in arguments)]
     start = 1 if wanted is None else 2
-    parts = ["{}" if wanted is None else "{1}", *(f"{name}={{{n}}}" for n, (name, _) in enumerate(reversed(arguments), start))]
+    filtered = "{}" if wanted is None else "{1} or {}" if can_be_none(module, wanted) else "{1}"
+    parts = [filtered, *(f"{name}={{{n}}}" for n, (name, _) in enumerate(reversed(arguments), start))]
     holes[start:] = [value for _, value in reversed(arguments)]
-    return _Write("count_documents", [replace(module, call, f"{{0}}.count_documents({', '.join(parts)})", *holes), *unused])
+    return _Write("count_documents", [replace(module, call, f"{{0}}.count_documents({', '.join(parts)})", *holes), *unused], level=level)
 
 
 def _unused_assignment(module: "Module", name: ast.expr) -> list[Edit]:
@@ -506,34 +539,6 @@ def _unused_assignment(module: "Module", name: ast.expr) -> list[Edit]:
         return []
     lines = module.source.lines[statement.lineno - 1 : statement.end_lineno]
     return [] if any("#" in line or ";" in line for line in lines) else [DeleteStatement(anchor(module, statement))]
-
-
-def _only_value(module: "Module", name: ast.Name) -> ast.expr | None:
-    """What the only assignment of a local name in the same function gave it."""
-    scope = module.index.scope(name).function
-    bindings = scope.bindings.get(name.id, ())
-    if len(bindings) != 1 or bindings[0].how != "assign" or bindings[0].path or not isinstance(bindings[0].value, ast.expr):
-        return None
-    return bindings[0].value
-
-
-def _fixed(module: "Module", node: ast.expr) -> bool:
-    """Whether an expression gives the same later in the function: a literal, or a name bound once, with attributes."""
-    if _literal(node):
-        return True
-    base: ast.AST = node
-    while isinstance(base, (ast.Attribute, ast.Subscript)):
-        if isinstance(base, ast.Subscript) and not isinstance(base.slice, ast.Constant):
-            return False
-        base = base.value
-    if not isinstance(base, ast.Name) or not path_key(node):
-        return False
-    binder = module.index.scope(base).binder(base.id)
-    return binder is not None and len(binder.bindings[base.id]) == 1
-
-
-def _literal(node: ast.expr | None) -> bool:
-    return node is None or all(isinstance(part, (ast.Dict, ast.List, ast.Constant, ast.UnaryOp)) for part in walk(node))
 
 
 # Commands and indexes
@@ -582,6 +587,43 @@ def _inline_map_reduce(module: "Module", node: ast.Attribute, call: ast.Call) ->
     text = f'{{0}}.database.command("mapReduce", {{0}}.name, map={{1}}, reduce={{2}}, out={{"inline": 1}}{tail})'
     holes = [node.value, mapper, reducer, *(item.value for item in others)]
     return _Write("command", [replace(module, call, text if full else f'{text}["results"]', *holes)])
+
+
+_OF_MAP_REDUCE = ("query", "sort", "limit", "scope", "finalize", "jsMode", "verbose", "session")
+"""Arguments of ``map_reduce`` that are fields of the command, or arguments of ``command``, under the same name."""
+
+
+def _map_reduce(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
+    """``found = coll.map_reduce(m, r, "totals")``: the command, and then the collection that it wrote to.
+
+    Only where the output is named by a literal, and where nothing is done with the result or it is given a name: any other output, a
+    dictionary or the text ``inline``, has a result of another form.
+    """
+    given = _Call(module, node, call, ("map", "reduce", "out"))
+    mapper, reducer, out = given.get("map"), given.get("reduce"), given.get("out")
+    if not given.readable or mapper is None or reducer is None or not _repeated(node.value):
+        return None
+    if not isinstance(out, ast.Constant) or not isinstance(out.value, str) or "inline" in out.value:
+        return None
+    others = [item for item in call.keywords if item.arg not in ("map", "reduce", "out")]
+    if any(item.arg not in _OF_MAP_REDUCE for item in others):
+        return None
+    statement = module.index.parents.get(call)
+    parts = [("map", mapper), ("reduce", reducer), ("out", out), *((item.arg or "", item.value) for item in others)]
+    if isinstance(statement, ast.Expr):
+        named = ", ".join(f"{name}={{{n}}}" for n, (name, _) in enumerate(parts, 1))
+        text = f'{{0}}.database.command("mapReduce", {{0}}.name, {named})'
+        edits: list[Edit] = [replace(module, call, text, node.value, *(value for _, value in parts))]
+    elif isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
+        texts = [f"{name}={source(module, value)}" for name, value in parts]
+        receiver = source(module, node.value)
+        text = f'{receiver}.database.command("mapReduce", {receiver}.name, {", ".join(texts)})'
+        if "\n" in text or "\r" in text:
+            return None
+        edits = [InsertStatement(anchor(module, statement), text), replace(module, call, "{0}.database[{1}]", node.value, out)]
+    else:
+        return None
+    return _Write("command", edits, level=Applicability.UNSAFE)
 
 
 def _remove_user(module: "Module", node: ast.Attribute, call: ast.Call) -> _Write | None:
@@ -685,6 +727,7 @@ _CALLS: dict[tuple[str, str], _Maker] = {
     ("collection", "ensure_index"): _ensure_index,
     ("collection", "reindex"): _reindex,
     ("collection", "inline_map_reduce"): _inline_map_reduce,
+    ("collection", "map_reduce"): _map_reduce,
     ("cursor", "count"): _count_of_find,
     ("database", "collection_names"): _collection_names,
     ("database", "current_op"): _current_op,
@@ -708,7 +751,7 @@ _CALLS: dict[tuple[str, str], _Maker] = {
 _SYNC_ONLY = frozenset(
     maker
     for key, maker in _CALLS.items()
-    if key[1] in ("current_op", "profiling_level", "profiling_info", "inline_map_reduce") or key[0] == "client"
+    if key[1] in ("current_op", "profiling_level", "profiling_info", "inline_map_reduce", "map_reduce") or key[0] == "client"
 )
 """What is not a coroutine of the same shape with the asynchronous drivers."""
 

@@ -89,7 +89,12 @@ def _changed_value(use: OptionUse, item: ast.keyword) -> tuple[str, str] | None:
         return "tlsCertificateKeyFile", ""
     if key == "gssapiservicename" and isinstance(value, str) and re.fullmatch(r"[\w.-]+", value):
         return "authMechanismProperties", f'"SERVICE_NAME:{value}"'
+    if key == "mechanism" and value in _MECHANISMS:
+        return "authMechanism", ""  # what it was called in ``Database.authenticate``
     return None
+
+
+_MECHANISMS = frozenset(("DEFAULT", "GSSAPI", "MONGODB-AWS", "MONGODB-OIDC", "MONGODB-X509", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"))
 
 
 def _in_text(module: "Module", use: OptionUse, new: str) -> Fix | None:

@@ -62,14 +62,19 @@ def offload(module: "Module", call: ast.Call, at: ast.AST | None = None) -> Fix 
     for value in module.values(call.func):
         if isinstance(value, External) and value.path in _LAZY:
             return None
-        if isinstance(value, Function) and _needs_the_loop(value.scope.node):
+        if isinstance(value, Function) and needs_the_loop(value.scope.node):
             return None
     template = "await asyncio.to_thread({0}, {1*})" if call.args or call.keywords else "await asyncio.to_thread({0})"
     edit = ReplaceExpr(anchor(module, place), template, (anchor(module, call.func), anchor(module, call)))
     return Fix("Run it in a thread: await asyncio.to_thread(...)", Applicability.UNSAFE, (edit,), (ImportRequest("asyncio"),))
 
 
-def _needs_the_loop(function: ast.AST) -> bool:
+def tailable(node: ast.AST) -> bool:
+    """Whether a cursor may never come to its end."""
+    return any(isinstance(part, ast.keyword) and part.arg in ("cursor_type", "tailable", None) for part in walk(node))
+
+
+def needs_the_loop(function: ast.AST) -> bool:
     """Whether a function starts tasks or asks for the event loop: on another thread there is none."""
     return any(isinstance(node, ast.Call) and last_name(node.func) in _LOOP for node in walk(function))
 
