@@ -190,21 +190,21 @@ def test_baselines(folder: Path, data: bytes) -> None:
 
 
 @pytest.mark.slow
-@some(1500)
+@some(600)
 @given(configuration_files)
 def test_many_configuration_files(folder: Path, files: dict[str, bytes]) -> None:
     configuration(folder, files)
 
 
 @pytest.mark.slow
-@some(2000)
+@some(600)
 @given(requirement_files)
 def test_many_requirements(folder: Path, files: dict[str, bytes]) -> None:
     requirement(folder, files)
 
 
 @pytest.mark.slow
-@some(3000)
+@some(1500)
 @given(baselines)
 def test_many_baselines(folder: Path, data: bytes) -> None:
     baseline(folder, data)
