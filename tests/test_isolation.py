@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -125,7 +125,7 @@ class Place(NamedTuple):
         uri = (self.project / "app" / "user.py").as_uri()
         whole = {"start": {"line": 0, "character": 0}, "end": {"line": 99, "character": 0}}
         item = {"uri": uri, "languageId": "python", "version": 1, "text": (self.project / "app" / "user.py").read_text()}
-        messages: list[dict[str, object]] = [
+        messages: list[dict[str, Any]] = [
             {"id": 1, "method": "initialize", "params": {"rootUri": self.project.as_uri(), "capabilities": {}}},
             {"method": "initialized", "params": {}},
             {"method": "textDocument/didOpen", "params": {"textDocument": item}},
@@ -150,7 +150,7 @@ class Place(NamedTuple):
             server.stdin.flush()
             answer = b'"id": %d' % message.get("id", 0)
             while answer != b'"id": 0' and answer not in told:
-                more = server.stdout.read1()
+                more = os.read(server.stdout.fileno(), 65_536)
                 assert more, told
                 told += more
         rest, errors = server.communicate(timeout=60)
