@@ -4,6 +4,7 @@ A finding is known by its code, its file and the text of its line with white spa
 common so many are known as the file says. Lines may move, and lines around them change; paths are relative to the baseline's folder.
 """
 
+import contextlib
 import json
 import os
 from collections import Counter
@@ -45,18 +46,20 @@ class Baseline:
                 data = json.load(handle)
         except OSError as error:
             raise BaselineError(f"baseline {path}: {error.strerror or error}") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BaselineError(f"baseline {path}: not JSON: {error}") from None
         if not isinstance(data, dict) or not isinstance(data.get("findings"), list):
             raise BaselineError(f"baseline {path}: it is not one (no list of findings)")
         if data.get("version") != VERSION:
-            raise BaselineError(f"baseline {path}: version {data.get('version')!r} is not one that this release reads; write it again")
+            raise BaselineError(
+                f"baseline {path}: version {_shown(data.get('version'))} is not one that this release reads; write it again"
+            )
         known: Counter[Entry] = Counter()
         for item in data["findings"]:
             try:
                 known[Entry(str(item["path"]), str(item["code"]), str(item["line"]))] += int(item.get("count", 1))
-            except (TypeError, KeyError, ValueError, AttributeError):
-                raise BaselineError(f"baseline {path}: {item!r} is no finding") from None
+            except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
+                raise BaselineError(f"baseline {path}: {_shown(item)} is no finding") from None
         return cls(os.path.dirname(os.path.abspath(path)), known)
 
     def add(self, report: FileReport) -> None:
@@ -81,9 +84,7 @@ class Baseline:
     def write(self, path: str) -> None:
         """Write the file, sorted, one finding a line. Raises BaselineError."""
         rows = [
-            json.dumps(
-                {"path": entry.path, "code": entry.code, "line": entry.text, **({"count": count} if count > 1 else {})}, ensure_ascii=False
-            )
+            _row({"path": entry.path, "code": entry.code, "line": entry.text, **({"count": count} if count > 1 else {})})
             for entry, count in sorted(self.known.items())
             if count > 0
         ]
@@ -95,6 +96,8 @@ class Baseline:
                 handle.write(text)
             os.replace(temporary, path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
             raise BaselineError(f"baseline {path}: not written: {error.strerror or error}") from None
 
     def _entries(self, report: FileReport) -> list[Entry]:
@@ -104,3 +107,15 @@ class Baseline:
         except ValueError:  # another drive on Windows
             relative = path
         return [Entry(relative.replace(os.sep, "/"), code, text) for code, text, _ in identities(report)]
+
+
+def _row(item: dict[str, object]) -> str:
+    """A finding as JSON that can be read; the name of a file that is not text is escaped."""
+    row = json.dumps(item, ensure_ascii=False)
+    return row if row.isprintable() else json.dumps(item)
+
+
+def _shown(item: object) -> str:
+    """What stands where a finding should, on one line and not too long."""
+    told = ascii(item)
+    return told if len(told) <= 80 else f"{told[:77]}..."

@@ -17,7 +17,7 @@ INTERNAL_ERROR = "MDB000"
 
 def one_line(text: str) -> str:
     """``text`` without line breaks: every reader of findings takes one line for one finding."""
-    return " ".join(text.split("\n")) if "\n" in text or "\r" in text else text
+    return text if text.isprintable() else " ".join(text.splitlines())
 
 
 class Known(NamedTuple):

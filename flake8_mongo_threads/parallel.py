@@ -1,6 +1,8 @@
 """The same work on many files, in several processes where that pays, with the results in the order of the files."""
 
+import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any, TypeVar
@@ -36,7 +38,10 @@ def _in_processes(
     global _worker
     # Neighbours import the same modules, whose summaries each process keeps: hand them out in runs.
     size = max(1, min(16, len(paths) // (jobs * 4)))
-    executor = ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(selection.arguments, extra))
+    # From 3.14 on Linux forks no longer unless told to: its other way starts a server that listens on a socket and loads everything anew.
+    # Where forking is not the custom it is not safe, either.
+    context = multiprocessing.get_context("fork") if sys.platform == "linux" else None
+    executor = ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=(selection.arguments, extra))
     _worker = (selection, extra)  # forked workers inherit it, others make their own
     try:
         # All are handed in here, not when the first result is asked for: processes are forked before a progress display starts a thread.

@@ -188,6 +188,8 @@ def _first_line(error: BaseException) -> str:
 
 
 def _merged_options(arguments: tuple[str, ...]) -> Any:
+    import configparser
+
     from flake8.exceptions import Flake8Exception
     from flake8.options.parse_args import parse_args
 
@@ -195,6 +197,8 @@ def _merged_options(arguments: tuple[str, ...]) -> Any:
         _, options = parse_args(list(arguments))
     except Flake8Exception as error:
         raise SelectionError(_first_line(error)) from None
+    except configparser.Error as error:  # flake8 expects some of them only
+        raise SelectionError(f"flake8's configuration: {_first_line(error)}") from None
     except ValueError as error:  # how flake8 reports an impossible code in `ignore`
         raise SelectionError(f"flake8's configuration: {_first_line(error)}") from None
     if PREFIX not in options.extended_default_select:

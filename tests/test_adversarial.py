@@ -1,6 +1,8 @@
 """Files made to break a linter: each gets its finding or one line that says why not, and the others go on."""
 
 import ast
+import builtins
+import json
 import os
 import re
 import subprocess
@@ -9,13 +11,16 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import harness
 from flake8_mongo_threads.check import check_file
 from flake8_mongo_threads.plugin import Plugin
+from flake8_mongo_threads.report import FORMATS
 from flake8_mongo_threads.selection import Selection
+from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.source import decode, split_lines
 from harness import ROOT
 from programs import LOOP
@@ -57,6 +62,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "alias_chain": (LOOP + "v0 = MongoClient()\n" + "".join(f"v{i + 1} = v{i}\n" for i in range(3000)) + "v3000.a.b.find_one()\n", FOUND),
     "call_chain": (LOOP + "".join(f"def f{i}(c: MongoClient):\n    return f{i + 1}(c)\n" for i in range(2000)), FOUND),
     "two_megabytes": (LOOP + "DATA = [\n" + "".join(f"    {'x' * 200!r},\n" for _ in range(10_000)) + "]\n", FOUND),
+    "two_megabytes_of_code": (
+        LOOP
+        + "".join(
+            f"def get_{i}(client: MongoClient):\n    return client.shop.things.find_one({{'_id': {i}, 'x': '{'x' * 60}'}})\n\n"
+            for i in range(14_000)
+        ),
+        FOUND,
+    ),
     "one_line_of_two_megabytes": (LOOP + "n = '" + "x" * 2_000_000 + "'\n", FOUND),
     "one_line_of_many_names": (LOOP + "n = [" + "MongoClient, " * 20_000 + "]\n", FOUND),
     "uri_of_many_options": (LOOP + "MongoClient('mongodb://h/?" + "x=1&" * 2000 + "')\n", FOUND),
@@ -66,6 +79,15 @@ TEXTS: dict[str, tuple[str, str]] = {
         "class A(A): pass\nclass B(C): pass\nclass C(B): pass\n"
         "def f(a=f): return f\ng = g()\ndef h(): return h()\n"
         "for o in (A(), B(), a, b, d, e(), f, g, h(), x, self): o.insert_one({}); o.find_one()\n",
+        FOUND,
+    ),
+    "aliases_of_themselves": (
+        "from typing import Optional, TypeAlias, Union\n"
+        + LOOP
+        + "A: TypeAlias = 'A'\nB = Optional['C']\nC = Union['B', MongoClient]\nD = 'D'\nE = list['E']\n"
+        "F: 'F' = 'F'\nclass G('G'): g: 'G'\nclass H:\n    h: 'H' = h\n    H = H\n"
+        "def f(a: 'A', b: 'B', c: C, d: D, e: E, g: 'G', h: 'H') -> 'f':\n"
+        "    for o in (a, b, c, d, *e, g.g.g, h.h.H, f(a)): o.find_one(); o.close()\n",
         FOUND,
     ),
     "imports_itself": ("from imports_itself import *\nfrom imports_itself import client\nimport imports_itself\n" + LOOP, FOUND),
@@ -290,6 +312,57 @@ def test_unreadable_file(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == "./locked.py: error: Permission denied\n"
     assert "user.py:7:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error"), FileNotFoundError(2, "No such file")]
+)
+def test_files_that_cannot_be_read(error: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for users who may read everything: one line about the file itself, and nothing is known of it to others."""
+    (tmp_path / "locked.py").write_text("from pymongo import MongoClient\ndb = MongoClient().shop\n")
+    (tmp_path / "user.py").write_text("from locked import db\n" + LOOP + "if db: pass\n")
+    monkeypatch.chdir(tmp_path)
+    selection = Selection(["--isolated"])
+    assert {finding.code for finding in check_file("user.py", selection).findings} == {FOUND, "MDB007"}
+    modules.new_run()
+    real = builtins.open
+
+    def refuse(path: object, *arguments: Any, **named: Any) -> Any:
+        if str(path).endswith("locked.py"):
+            raise error
+        return real(path, *arguments, **named)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(builtins, "open", refuse)
+    report = check_file("locked.py", selection)
+    assert report.problem is not None
+    assert report.problem.text == error.strerror
+    # What was read before and has not changed since is known; a file that nobody has read is not.
+    (tmp_path / "fresh_locked.py").write_text("from pymongo import MongoClient\ndb = MongoClient().shop\n")
+    (tmp_path / "other.py").write_text("from fresh_locked import db\n" + LOOP + "if db: pass\n")
+    assert {finding.code for finding in check_file("other.py", selection).findings} == {FOUND}
+
+
+def test_names_that_are_not_text(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8, line breaks and the like in names of files and folders: every format tells of them."""
+    names = [b"\xff\n.py", b"new\nline.py", b"dir\xe9/a.py", b"-dash.py", b"%41.py", b"a b'\".py", b"\xe2\x80\xa8.py", "é😀.py".encode()]
+    folder = os.fsencode(tmp_path)
+    os.mkdir(folder + b"/dir\xe9")
+    for name in names:
+        Path(os.fsdecode(folder + b"/" + name)).write_text(LOOP)
+    for kind in sorted(FORMATS):
+        done = harness.mongo_threads("check", "--isolated", f"--output-format={kind}", ".", cwd=tmp_path)
+        assert done.returncode == 1, (kind, done.stderr)
+        assert "Traceback" not in done.stderr
+        if kind in ("json", "sarif", "gitlab"):
+            assert done.stdout.count("MDB101") >= len(names)
+            json.loads(done.stdout)
+    done = harness.mongo_threads("check", "--isolated", "--write-baseline=known.json", ".", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, f"{len(names)} findings in {len(names)} files written to known.json\n")
+    done = harness.mongo_threads("check", "--isolated", "--baseline=known.json", ".", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    done = harness.mongo_threads("fix", "--isolated", ".", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert harness.mongo_threads("check", "--isolated", ".", cwd=tmp_path).returncode == 0
 
 
 def test_vanishing_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -273,6 +273,8 @@ class Surveyed(NamedTuple):
     parse: float
     check: float
     failure: str
+    findings: tuple[str, ...] = ()
+    """The codes of what is found."""
 
     @property
     def ratio(self) -> float:
@@ -300,15 +302,17 @@ def survey(paths: Iterable[str]) -> Iterator[Surveyed]:
             text = ""
         parse = time.process_time() - start if text else 0.0
         failure = ""
+        codes: tuple[str, ...] = ()
         start = time.process_time()
         try:
             report = check_file(path, selection)
+            codes = tuple(finding.code for finding in report.findings)
             failure = next((finding.message for finding in report.findings if finding.code == "MDB000"), "")
         except Exception as error:
             failure = f"{type(error).__name__}: {error}"
         taken = time.process_time() - start
         gc.enable()
-        yield Surveyed(path, parse, taken if text else 0.0, failure)
+        yield Surveyed(path, parse, taken if text else 0.0, failure, codes)
 
 
 # ---------------------------------------------------------------------- commands

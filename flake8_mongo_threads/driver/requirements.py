@@ -95,7 +95,7 @@ def requirement(text: object, line: int = 0) -> Mention | None:
     specifier = specifier.strip().strip("()").strip()
     if specifier.startswith("@"):  # a URL: some release, nobody knows which
         specifier = ""
-    return Mention(match.group(1).lower(), specifier.replace(" ", ""), line, bool(marker.strip()))
+    return Mention(match.group(1).lower(), "".join(specifier.split()), line, bool(marker.strip()))
 
 
 # ---------------------------------------------------------------------- lock files

@@ -126,7 +126,9 @@ class Tree:
             positions = MetadataWrapper(self.module, unsafe_skip_copy=True).resolve(PositionProvider)
         except RecursionError:
             raise RefusedError(TOO_DEEP) from None
-        except cst.ParserSyntaxError:
+        except RefusedError:
+            raise
+        except Exception:  # besides its ParserSyntaxError there are errors in itself, at syntax that it knows in part
             raise RefusedError("libcst cannot parse this file") from None
         self._nodes: dict[tuple[str, Place], list[cst.CSTNode]] = {}
         for node, span in positions.items():

@@ -45,7 +45,8 @@ class Analysis(NamedTuple):
 def analyse(path: str, text: str, chosen: Selection) -> Analysis:
     """Look at a text. ``path`` is absolute and need not be on disk."""
     lines = split_lines(text)
-    if not chosen.paths([path]):
+    # Of a folder flake8 would list all files.
+    if os.path.isdir(path) or not chosen.paths([path]):
         return Analysis(path, text, lines, chosen)
     consulted: set[str] = set()
     modules.consult(consulted)

@@ -65,6 +65,16 @@ class Protocol(LanguageServerProtocol):
         """Hand the changes on as they came; the texts are kept here, and pygls's own are not used."""
         yield self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE], (params,), None
 
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """Read a message; a request that cannot be read is answered with the reason, where pygls leaves the client waiting."""
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            number = data.get("id")
+            if "method" in data and isinstance(number, (int, str)):
+                self._send_response(number, error=error.to_response_error())
+            raise
+
 
 class Buffer:
     """A text that is open in the editor."""

@@ -113,8 +113,13 @@ def artifact(path: str) -> dict[str, str]:
     """The location of a file: relative to the current folder where it can be."""
     shown = shown_path(path)
     if os.path.isabs(shown) or re.match(r"^[A-Za-z]:/", shown):
-        return {"uri": "file://" + quote(shown if shown.startswith("/") else f"/{shown}")}
-    return {"uri": quote(shown), "uriBaseId": ROOT}
+        return {"uri": "file://" + _quoted(shown if shown.startswith("/") else f"/{shown}")}
+    return {"uri": _quoted(shown), "uriBaseId": ROOT}
+
+
+def _quoted(path: str) -> str:
+    """A path as part of a URI; of a name that is not text the bytes."""
+    return quote(path, errors="surrogateescape")
 
 
 def _notification(report: FileReport) -> dict[str, Any]:

@@ -1907,8 +1907,11 @@ class Inference:
                         target = store.target
                         if not isinstance(target, ast.Subscript) or store.how not in ("assign", "ann"):
                             continue
-                        stored_key = self._constant(home, target.slice)
-                        label = stored_key if isinstance(stored_key, str) else last_name(target.slice)
+                        if isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
+                            label = target.slice.value  # most are: nothing is to be worked out
+                        else:
+                            stored_key = self._constant(home, target.slice)
+                            label = stored_key if isinstance(stored_key, str) else last_name(target.slice)
                         if label not in (name, tail):
                             continue
                         for base in self.values(home, target.value):

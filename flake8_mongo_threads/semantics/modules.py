@@ -77,6 +77,18 @@ class ParsedFile:
         return self._driver
 
     @property
+    def brings_driver(self) -> bool:
+        """Whether the text may have objects of a driver to hand out: it imports a driver or a wrapper, or names a client.
+
+        Less than to name a driver: of plug-ins and extras many a package names some that it never imports.
+        """
+        return self.driver and (
+            "MongoClient" in self.text
+            or "mongo_client" in self.text
+            or any("mongo" in name or name in _IMPORTED_MARKS for name in self.packages)
+        )
+
+    @property
     def like_driver(self) -> bool:
         """Whether the text calls methods that few other libraries have, or starts a session."""
         if self._like_driver is None:
@@ -453,9 +465,9 @@ def text_imports(parsed: ParsedFile) -> Imports:
     return parsed.imports
 
 
-MARKS = ("pymongo", "mongoengine", "umongo", "mongo_client", "MongoClient")
-_IMPORTED_MARKS = frozenset(("motor", "bson", "gridfs", "beanie", "pymodm", "odmantic", "quart_motor"))
-"""Packages whose names are words of other fields, too: they count where they are imported."""
+MARKS = ("pymongo", "mongoengine", "mongo_client", "MongoClient")
+_IMPORTED_MARKS = frozenset(("motor", "bson", "gridfs", "beanie", "pymodm", "odmantic", "quart_motor", "umongo"))
+"""Packages whose names are words of other fields, or parts of words ("humongous"), too: they count where they are imported."""
 
 
 def _names_driver(text: str) -> bool:
@@ -484,7 +496,7 @@ class Neighbour(NamedTuple):
     """What the gate knows of a file without parsing it."""
 
     driver: bool
-    """Whether its text names a driver."""
+    """Whether it may have objects of a driver to hand out."""
     imports: tuple[str, ...]
     """The first-party files that it imports."""
 
@@ -497,13 +509,13 @@ leading: dict[str, frozenset[str]] = {}
 
 
 def neighbour(path: str, roots: tuple[str, ...]) -> Neighbour:
-    """What a file of the project imports and whether it names a driver; an unreadable file has neither."""
+    """What a file of the project imports and whether it brings a driver; an unreadable file has neither."""
     if _consulted is not None:
         _consulted.add(path)
     found = _neighbours.get(path)
     if found is None:
         parsed = read(path)
-        found = Neighbour(False, ()) if parsed is None else Neighbour(parsed.driver, imported_files(parsed, roots))
+        found = Neighbour(False, ()) if parsed is None else Neighbour(parsed.brings_driver, imported_files(parsed, roots))
         _neighbours[path] = found
     return found
 
@@ -556,7 +568,7 @@ def related(parsed: ParsedFile, roots: tuple[str, ...], limit: int) -> list[str]
 
 
 def leads_to_driver(parsed: ParsedFile, roots: tuple[str, ...]) -> bool:
-    """Whether a file imports, directly or through a few modules, a first-party file that names a driver."""
+    """Whether a file imports, directly or through a few modules, a first-party file that brings a driver."""
     return any(neighbour(path, roots).driver for path in related(parsed, roots, MAX_MODULES))
 
 

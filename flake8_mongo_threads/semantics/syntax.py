@@ -49,7 +49,10 @@ def _child_fields() -> dict[type, tuple[str, ...]]:
         pending.extend(cls.__subclasses__())
         if issubclass(cls, _LEAVES) or cls in table:
             continue
-        fields = tuple(f for f in getattr(cls, "_fields", ()) if f not in skip or (cls.__name__, f) in keep)
+        # From 3.13 on a class tells what its fields hold: syntax that this list has never heard of is walked all the same.
+        types: dict[str, object] = getattr(cls, "_field_types", {})
+        plain = {field for field, kind in types.items() if kind in (int, str, object)}
+        fields = tuple(f for f in getattr(cls, "_fields", ()) if (f not in skip and f not in plain) or (cls.__name__, f) in keep)
         if cls in (ast.Constant, ast.Name, ast.Global, ast.Nonlocal, ast.alias, ast.Import, ast.ImportFrom, ast.MatchSingleton):
             fields = ()  # the value of a MatchSingleton is True, False or None itself, not a node
         table[cls] = fields
