@@ -1031,3 +1031,4 @@ def _pipeline(call: ast.Call | None) -> bool:
     if isinstance(first, ast.List):
         return all(isinstance(item, (ast.Dict, ast.Name, ast.Starred, ast.Call, ast.IfExp)) for item in first.elts)
     return isinstance(first, ast.Name)
+

@@ -161,7 +161,9 @@ def interesting(
     return found
 
 
-def _closure(shape: Outline, path: str, roots: tuple[str, ...], uses: frozenset[str], depth: int, among: frozenset[str]) -> frozenset[str]:
+def _closure(
+    shape: Outline, path: str, roots: tuple[str, ...], uses: frozenset[str], depth: int, among: frozenset[str]
+) -> frozenset[str]:
     names: set[str] = set()
     if shape.relevant:
         names |= uses | shape.aliases

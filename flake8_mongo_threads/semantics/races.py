@@ -262,12 +262,7 @@ def _reached(module: "Module", scope: Scope, edge: Edge) -> Iterator[Frame]:
         yield frame
         if frame.depth < MAX_DEPTH:
             for inner in frame.module.calls.inside(frame.scope):
-                if (
-                    isinstance(inner.node, ast.Call)
-                    and inner.how == "call"
-                    and inner.target.module is not module
-                    and _may_write(inner.target)
-                ):
+                if isinstance(inner.node, ast.Call) and inner.how == "call" and inner.target.module is not module and _may_write(inner.target):
                     deeper = enter(frame, invocation(frame.module, inner.node), inner.target)
                     if deeper is not None:
                         pending.append(deeper)

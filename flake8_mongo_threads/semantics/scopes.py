@@ -65,21 +65,7 @@ class Import(NamedTuple):
 class Scope:
     """A module, class, function, lambda or comprehension."""
 
-    __slots__ = (
-        "bindings",
-        "calls",
-        "cls",
-        "function",
-        "globals",
-        "index",
-        "kind",
-        "name",
-        "node",
-        "nonlocals",
-        "parent",
-        "returns",
-        "yields",
-    )
+    __slots__ = ("bindings", "calls", "cls", "function", "globals", "index", "kind", "name", "node", "nonlocals", "parent", "returns", "yields")
 
     def __init__(self, kind: str, node: ast.AST, parent: "Scope | None", name: str, index: "Index") -> None:
         self.kind = kind
