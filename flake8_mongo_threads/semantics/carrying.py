@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.semantics.inference import CURSORS
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, last_name
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, argument, last_name
 from flake8_mongo_threads.semantics.values import Driver, Function, Instance, Mapping, Sequence, Value
 
 if TYPE_CHECKING:
@@ -35,29 +35,47 @@ def drivers_in(module: "Module", values: tuple[Value, ...]) -> list[Driver]:
             for _, element in value.items[:MAX_ELEMENTS]:
                 pending.extend(module.inference.element(element))
         elif isinstance(value, Instance):
-            found.extend(_sessions_of(value))
+            found.extend(driver for _, driver in sessions_of(value))
     return found
 
 
-def _sessions_of(value: Instance) -> list[Driver]:
-    """The sessions that an object was made with and keeps: fields of a dataclass, ``self.session = session`` in a constructor."""
+def sessions_read(method: Function) -> list[Driver]:
+    """The sessions that the object of a bound method was made with and that the method reads."""
+    receiver = method.receiver
+    if not isinstance(receiver, Instance):
+        return []
+    scopes = {method.scope, *(h.scope for h in helpers(method) if same_object(method, h))}
+    found: list[Driver] = []
+    for name, driver in sessions_of(receiver):
+        homes = {method.module, *(h.module for h in helpers(method))}
+        if any(home.index.scope(load).function in scopes for home in homes for load in home.index.attribute_loads.get(name, ())):
+            found.append(driver)
+    return found
+
+
+def sessions_of(value: Instance) -> list[tuple[str, Driver]]:
+    """The sessions that an object was made with and keeps, with the attribute that each is in: fields of a dataclass,
+    ``self.session = session`` in a constructor."""
     site, inference = value.site, value.cls.module.inference
     if site is None or not isinstance(site.node, ast.Call) or site.node not in site.module.index.parents:
         return []
     call = site.node
-    given: list[ast.expr | None] = []
+    given: list[tuple[str, ast.expr | None]] = []
     init = inference.method_of(value, "__init__")
     if init is None:
-        given.extend((*call.args, *(k.value for k in call.keywords)))
+        fields = [b for _, scope in inference.resolution_order(value.cls) for group in scope.bindings.values() for b in group if b.how == "ann"]
+        fields.sort(key=lambda b: b.position)
+        given.extend((field.name, argument(call, position, field.name)) for position, field in enumerate(fields))
     else:
         params = {arg.arg: arg for arg in init.scope.params}
         for stores in init.module.index.attribute_stores.values():
             for store in stores:
                 if store.scope.function is init.scope and isinstance(store.value, ast.Name) and store.value.id in params:
-                    given.append(inference.argument_for(call, init.scope, params[store.value.id], skip_first=True))
+                    name = store.target.attr if isinstance(store.target, ast.Attribute) else ""
+                    given.append((name, inference.argument_for(call, init.scope, params[store.value.id], skip_first=True)))
     return [
-        v
-        for expression in given
+        (name, v)
+        for name, expression in given
         if expression is not None and not isinstance(expression, ast.Starred)
         for v in site.module.values(expression)
         if isinstance(v, Driver) and v.family == "session"

@@ -13,7 +13,7 @@ from flake8_mongo_threads.concurrency.frameworks import REQUEST
 from flake8_mongo_threads.concurrency.names import OFFLOADING_DECORATORS
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
-from flake8_mongo_threads.semantics.carrying import dealt, drivers_in, fresh_for, helpers, same_object
+from flake8_mongo_threads.semantics.carrying import dealt, drivers_in, fresh_for, helpers, same_object, sessions_read
 from flake8_mongo_threads.semantics.contexts import COROUTINE, LOOP, Context
 from flake8_mongo_threads.semantics.guards import for_sync_twin
 from flake8_mongo_threads.semantics.inference import CURSORS, dependency
@@ -739,6 +739,8 @@ def _reached(module: "Module", work: Work) -> list[tuple[Driver, str, ast.AST, b
                 found.append((*reads, False))
             else:
                 found.extend((driver, "argument", expression, False) for expression in given for driver in _drivers(module, expression))
+        if isinstance(work.target, ast.Attribute):
+            found.extend((driver, "bound", work.target.value, False) for driver in sessions_read(function))
         for helper in helpers(function):
             found.extend((*reads, False) for reads in captured(helper) if reads[1] != "self" or same_object(function, helper))
     return found

@@ -24,6 +24,7 @@ from flake8_mongo_threads.semantics.values import (
     External,
     Function,
     Instance,
+    Manager,
     Method,
     Partial,
     Value,
@@ -214,16 +215,24 @@ def _opened(module: "Module", expression: ast.expr) -> tuple[str, Driver | None,
 
 
 def _managed(module: "Module", expression: ast.expr) -> list[tuple[str, Driver | None]]:
-    """The regions in which the ``yield`` of a context manager of the program stands."""
-    if not isinstance(expression, ast.Call):
-        return []
+    """What entering a context manager of the program leaves open: the regions around its ``yield``, or those of ``__enter__``."""
     found: list[tuple[str, Driver | None]] = []
-    for value in module.values(expression.func):
+    for value in module.values(expression.func) if isinstance(expression, ast.Call) else ():
         if isinstance(value, Function) and value.scope.yields and not isinstance(value.scope.node, ast.Lambda):
             for point in value.scope.yields[:1]:
                 found.extend((r.kind, r.session) for r in regions(value.module, value.scope) if r.covers(point))
         elif isinstance(value, Class):
             found.extend(_entered_class(value))
+    if found:
+        return found
+    # an object, or a manager, that a name or a factory gives
+    values = known(module.values(expression))
+    if len(values) == 1 and isinstance(values[0], Instance):
+        return _entered_class(values[0].cls)
+    if len(values) == 1 and isinstance(values[0], Manager) and values[0].call is not None:
+        made = values[0].call
+        if isinstance(made.node, ast.Call) and made.node is not expression:
+            return _managed(made.module, made.node)
     return found
 
 
