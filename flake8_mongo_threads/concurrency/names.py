@@ -148,6 +148,7 @@ APPLICATIONS: frozenset[str] = frozenset(
         "sanic.Sanic.get_app()",
         "tornado.web.Application()",
         "tornado.web.RequestHandler().application",
+        "tornado.websocket.WebSocketHandler().application",
         "litestar.Litestar()",
         "litestar.Request().app",
         "discord.ext.commands.Bot()",
@@ -161,8 +162,12 @@ APPLICATIONS: frozenset[str] = frozenset(
 )
 """Objects that are the one application of a process: what is stored on one is read from any other spelling of it."""
 
-APPLICATION_STATE = "litestar.datastructures.State()"
-"""The ``state`` that Litestar injects is that of the application."""
+APPLICATION_PARTS: dict[str, str] = {
+    "litestar.datastructures.State()": "app.state",
+    "tornado.web.RequestHandler().settings": "app.settings",
+    "tornado.websocket.WebSocketHandler().settings": "app.settings",
+}
+"""Objects that are a part of the application under another name: the state that Litestar injects, the settings of Tornado."""
 
 REQUEST_STATES: frozenset[str] = frozenset(
     ("starlette.requests.Request().state", "starlette.websockets.WebSocket().state", "flask.g", "quart.g", "sanic.Request().ctx")
@@ -178,8 +183,9 @@ def slot(path: str) -> str:
             best = base
     if best:
         return "app" + path[len(best) :]
-    if path.startswith(APPLICATION_STATE):
-        return "app.state" + path[len(APPLICATION_STATE) :]
+    for base, name in APPLICATION_PARTS.items():
+        if path == base or path.startswith((base + ".", base + "[")):
+            return name + path[len(base) :]
     for base in REQUEST_STATES:
         if path == base or path.startswith((base + ".", base + "[")):
             name = "g" if base.endswith(".g") else "request.state"

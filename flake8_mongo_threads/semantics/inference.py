@@ -618,6 +618,8 @@ class Inference:
             return (External("discord.ext.commands.Bot()"),)
         if arg.arg in ("app", "application", "_app"):
             return self._application(module, scope, arg)
+        if scope.name == "initialize" and scope.cls is not None:
+            return self._from_routes(module, scope, arg)
         if arg.arg not in ("request", "req", "ctx", "context", "update"):
             return None
         from flake8_mongo_threads.concurrency.frameworks import request_type
@@ -1919,14 +1921,63 @@ class Inference:
                             if base_path and (slot(base_path) or base_path) == wanted:
                                 found.append(self.stored(home, store))
                                 break
+                settings = wanted == "app.settings"
+                if settings:
+                    found.extend(value for home in homes for value in self._settings(home, name))
                 if found or attempt or not slot(path):
                     break
-                homes = self.siblings(module, (f'"{tail}"] =', f"'{tail}'] =", f"[{tail}] ="))
+                homes = self.siblings(module, (f'"{tail}"] =', f"'{tail}'] =", f"[{tail}] =", *((f"{tail}=",) if settings else ())))
             found = [v for v in found if v]
             return union(*found) if found else BOTTOM
         finally:
             self.hops -= 1
             self.active.discard(key)
+
+    def _settings(self, home: "Module", name: str) -> list[Values]:
+        """What the applications of Tornado that a module makes are given as a setting: ``Application(routes, db=client.shop)``."""
+        found: list[Values] = []
+        for call in home.index.calls:
+            if not any(k.arg == name or k.arg is None for k in call.keywords) or not self._makes_tornado(home, call):
+                continue
+            for item in call.keywords:
+                if item.arg == name:
+                    found.append(self.values(home, item.value))
+                elif item.arg is None:
+                    for value in self.values(home, item.value):
+                        if isinstance(value, Mapping):
+                            found.extend(self.element(e) for k, e in self.entries(home, item.value, value) if k == name)
+        return found
+
+    def _makes_tornado(self, home: "Module", call: ast.Call) -> bool:
+        """Whether a call makes an application of Tornado, or hands its arguments on to the constructor of one."""
+        application = "tornado.web.Application"
+        func = call.func
+        if isinstance(func, ast.Attribute) and func.attr == "__init__":
+            cls = home.index.scope(call).function.cls
+            return cls is not None and application in self.external_bases(Class(home, cls))
+        return any(
+            (isinstance(v, External) and v.path == application)
+            or (isinstance(v, Class) and application in self.external_bases(v) and not self._has(v, "__init__"))
+            for v in self.values(home, func)
+        )
+
+    def _from_routes(self, module: "Module", scope: Scope, arg: ast.arg) -> Values | None:
+        """What the routes of a Tornado application hand to ``initialize`` of a handler: ``(r"/", Handler, {"db": db})``."""
+        cls = scope.cls
+        if cls is None or not any(b.startswith("tornado.") for b in self.external_bases(Class(module, cls))):
+            return None
+        parts: list[Values] = []
+        for home in list(self.project.order):
+            for name in (cls.name, *self.subclass_names(module, cls)):
+                for reference in (*home.index.name_loads.get(name, ()), *home.index.attribute_loads.get(name, ())):
+                    route = home.index.parents.get(reference)
+                    given = route.elts if isinstance(route, ast.Tuple) else route.args if isinstance(route, ast.Call) else []
+                    if len(given) < 3 or given[1] is not reference:
+                        continue
+                    for value in self.values(home, given[2]):
+                        if isinstance(value, Mapping):
+                            parts.extend(self.element(e) for k, e in self.entries(home, given[2], value) if k == arg.arg)
+        return union(*parts) if parts else None
 
     # calls -------------------------------------------------------------
 
@@ -2013,6 +2064,11 @@ class Inference:
                         parts.append(UNKNOWN_ONLY)
                 else:
                     parts.append(UNKNOWN_ONLY)
+            elif isinstance(value, External) and name == "get" and node.args and slot(value.path):
+                wanted = self._constant(module, node.args[0])
+                stored = self._from_items(value.path, node.args[0], wanted, module) if isinstance(wanted, str) else BOTTOM
+                handled = handled or bool(stored)
+                parts.append(stored)
             elif isinstance(value, Awaitable) and name == "result":
                 handled = True
                 parts.append(value.values)
