@@ -8,7 +8,7 @@ from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation
 from flake8_mongo_threads.semantics.races import same_collection
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import last_name
+from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, last_name, path_key, walk
 from flake8_mongo_threads.semantics.values import External, Site
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def needless_locks(module: "Module") -> list[NeedlessLock]:
     """
     single: list[tuple[Site, ast.With | ast.AsyncWith, Operation]] = []
     compound: dict[ast.AST, list[Operation]] = {}
+    guarded: dict[ast.AST, set[str]] = {}
     for node, _ in module.index.withs:
         for item in node.items:
             site = _lock_site(module, item.context_expr, _THREAD_LOCKS if isinstance(node, ast.With) else _TASK_LOCKS)
@@ -72,6 +73,7 @@ def needless_locks(module: "Module") -> list[NeedlessLock]:
             operation = _single(module, node) if len(node.items) == 1 else None
             if operation is None:
                 compound.setdefault(site.node, []).extend(o for o in module.facts(Operation) if module.index.within(o.node, node))
+                guarded.setdefault(site.node, set()).update(_changed(module, node))
             else:
                 single.append((site, node, operation))
     for call in module.index.calls:
@@ -80,7 +82,37 @@ def needless_locks(module: "Module") -> list[NeedlessLock]:
             if site is not None:
                 scope = module.index.scope_of_node[call].function
                 compound.setdefault(site.node, []).extend(o for o in module.facts(Operation) if o.scope.function is scope)
-    return [NeedlessLock(module, node, o) for site, node, o in single if not _interferes(o, compound.get(site.node, []))]
+    return [
+        NeedlessLock(module, node, o)
+        for site, node, o in single
+        if not _interferes(o, compound.get(site.node, [])) and not _reads(o, guarded.get(site.node, set()))
+    ]
+
+
+def _changed(module: "Module", block: ast.AST) -> set[str]:
+    """What a block sets, or calls methods of, beside the driver's objects: a lock around it guards that, too."""
+    places: list[ast.expr] = []
+    for node in walk(block):
+        if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+            places.append(node.value if isinstance(node, ast.Subscript) else node)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and module.inference.kind(module, node.func.value) is None:
+            places.append(node.func.value)
+    return {path_key(place) for place in places if not _local(module, place)} - {"", "self", "cls"}
+
+
+def _local(module: "Module", place: ast.expr) -> bool:
+    """Whether a place belongs to one call of its function: a local, or something that hangs on one."""
+    base = base_of(place, CHAINS)
+    if not isinstance(base, ast.Name) or base.id in ("self", "cls"):
+        return False
+    scope = module.index.scope(base).function
+    return scope.kind != "module" and base.id in scope.bindings and base.id not in scope.globals | scope.nonlocals
+
+
+def _reads(operation: Operation, guarded: set[str]) -> bool:
+    """Whether a call uses something that is changed elsewhere under the same lock: a list that is filled there, a client made anew."""
+    parts = (node for node in walk(operation.node) if isinstance(node, (ast.Name, ast.Attribute)))
+    return bool(guarded) and any(path_key(node) in guarded for node in parts)
 
 
 _INSERTS = frozenset(("insert_one", "insert_many", "insert", "bulk_write"))

@@ -80,7 +80,6 @@ class Frame:
             frame = frame.caller
         return None
 
-
     def collected(self, scope: Scope, name: str) -> "tuple[Frame, list[ast.keyword]] | None":
         """The keyword arguments that a parameter ``**name`` of a function collects."""
         frame: Frame | None = self
