@@ -16,7 +16,7 @@ from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, 
 from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.scopes import Binding, Import, Scope, Store
-from flake8_mongo_threads.semantics.syntax import argument, dotted, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import argument, dotted, keyword, last_name, path_key, says_nothing
 from flake8_mongo_threads.semantics.values import (
     BOTTOM,
     NOTHING,
@@ -132,6 +132,7 @@ class Inference:
         self._orders: dict[Scope, list[tuple[Module, Scope]]] = {}
         self._tries: dict[object, int] = {}
         self._attributes: dict[tuple[Scope, str], Values] = {}
+        self._inherited: dict[str, bool] = {}
         self._factories = {(f.module, f.name): (f.family, f.flavour) for f in project.config.factories}
 
     # ------------------------------------------------------------------ expressions
@@ -1127,6 +1128,11 @@ class Inference:
             subclass = self._from_subclasses(value, name, node, module)
             if known(subclass):
                 return union(result, subclass)
+        if node is not None and result and all(isinstance(v, Function) and says_nothing(v.scope.node) for v in result):
+            # an abstract method: what runs is what the subclasses define, where all of them are known
+            defined = self._from_subclasses(value, name, node, module)
+            if known(defined) and not self._inherited_elsewhere(value.cls.scope.name):
+                return defined
         if result or set_here:
             return result
         kind = self.driver_base(value.cls)
@@ -1149,6 +1155,15 @@ class Inference:
                 else tuple(External(canonical(f"{b}().{name}"), value.site) for b in bases[:3])
             )
         return UNKNOWN_ONLY
+
+    def _inherited_elsewhere(self, name: str) -> bool:
+        """Whether modules that were not read may have subclasses of a class of that name."""
+        found = self._inherited.get(name)
+        if found is None:
+            from flake8_mongo_threads.semantics.callers import inherited_elsewhere
+
+            found = self._inherited[name] = inherited_elsewhere(self.project.order[0], name)
+        return found
 
     def _from_subclasses(self, value: Instance, name: str, node: ast.AST, module: "Module") -> Values:
         """A mixin or base reads what only its subclasses set: the union over the subclasses that are loaded."""

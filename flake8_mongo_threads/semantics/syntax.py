@@ -197,6 +197,14 @@ def ends(block: list[ast.stmt]) -> bool:
     return False
 
 
+def says_nothing(node: ast.AST) -> bool:
+    """Whether a function only declares what others define: its body is a docstring, ``pass``, ``...`` or ``raise NotImplementedError``."""
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and all(
+        isinstance(statement, (ast.Pass, ast.Raise)) or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        for statement in node.body
+    )
+
+
 def text_of(node: ast.AST, limit: int = 60) -> str:
     """Short one-line source text of a node, for messages. Deep or strange expressions give an ellipsis."""
     try:
