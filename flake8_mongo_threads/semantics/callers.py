@@ -290,6 +290,21 @@ def _owners(scope: Scope) -> list[str]:
     return [function.name]
 
 
+def inherited_elsewhere(module: "Module", name: str) -> bool:
+    """Whether a file near the linted one that was not read, tests aside, has a class that inherits from one of that name, or may have."""
+    files = nearby(module)
+    if len(files) + 1 >= MAX_FILES:
+        return True
+    inheriting = re.compile(rf"^[ \t]*class[ \t]+\w+[ \t]*\([^)]*\b{re.escape(name)}\b", re.MULTILINE)
+    for path in files:
+        if _is_test(module, path):
+            break  # they come last
+        parsed = modules.read(path) if path not in module.project.loaded else None
+        if parsed is not None and parsed.has(name) and inheriting.search(parsed.text) is not None:
+            return True
+    return False
+
+
 _ASYNC_CLIENTS = ("AsyncMongoClient", "AsyncIOMotorClient", "MotorClient")
 _BUILDS_SYNC = re.compile(r"(?<!\w)(?:MongoClient|PyMongo)\s*(?:\[[^\n()]*\])?\(|\bas MongoClient\b")
 

@@ -33,7 +33,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
 )
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, keyword, last_name, path_key, says_nothing
 from flake8_mongo_threads.semantics.values import Awaitable, Driver, External, Function, Instance, Mapping, Method, Partial, Sequence, Value
 from flake8_mongo_threads.semantics.varying import arguments_of, varies_along, varies_in_loop
 
@@ -457,10 +457,22 @@ def _blocks(module: "Module", scope: Scope, depth: int) -> Blocks | None:
         if edge.target.scope is scope:
             continue
         inner = blocks(edge.target, depth + 1, iterated=_read_here(module, edge))
-        if inner is not None:
+        if inner is not None and not _one_of_several(module, scope, edge, depth + 1):
             step = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}'")
             return (inner[0], inner[1], (edge.target.scope.name, *inner[2]), (step, *inner[3]))
     return None
+
+
+def _one_of_several(module: "Module", scope: Scope, edge: Edge, depth: int) -> bool:
+    """Whether a call leads to another function as well, which does no driver I/O: one of several storages, and unknown which."""
+    return any(
+        other.node is edge.node
+        and other.how == edge.how
+        and other.target.scope is not edge.target.scope
+        and not says_nothing(other.target.scope.node)
+        and blocks(other.target, depth) is None
+        for other in module.calls.inside(scope)
+    )
 
 
 def _hidden_operations(module: "Module") -> list[Operation]:
@@ -645,7 +657,7 @@ def blocking(module: "Module") -> list[Blocking]:
             if edge.node in module.index.awaited and decorated(edge.target):
                 continue  # the decorator makes it awaitable: it runs where that decorator says
             inner = blocks(edge.target, iterated=_read_here(module, edge))
-            if inner is None:
+            if inner is None or _one_of_several(module, scope, edge, 0):
                 continue
             call = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}' on the event loop")
             found.append(

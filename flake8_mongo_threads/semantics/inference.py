@@ -17,7 +17,7 @@ from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.keeping import KEEPS, calls_of_kept
 from flake8_mongo_threads.semantics.scopes import Binding, Import, Scope, Store
-from flake8_mongo_threads.semantics.syntax import argument, constant, dotted, has_star, keyword, last_name, path_key, walk
+from flake8_mongo_threads.semantics.syntax import argument, constant, dotted, has_star, keyword, last_name, path_key, says_nothing, walk
 from flake8_mongo_threads.semantics.values import (
     BOTTOM,
     NOTHING,
@@ -148,6 +148,7 @@ class Inference:
         self._driver_bases: dict[Scope, tuple[str, str] | None] = {}
         self._tries: dict[object, int] = {}
         self._attributes: dict[tuple[Scope, str], Values] = {}
+        self._inherited: dict[str, bool] = {}
         self._factories = {(f.module, f.name): (f.family, f.flavour) for f in project.config.factories}
 
     # ------------------------------------------------------------------ expressions
@@ -873,7 +874,7 @@ class Inference:
     def only_implementation(self, function: Function) -> Function | None:
         """The method that stands for one that its class leaves to subclasses, where the program seen so far has just one."""
         scope, receiver = function.scope, function.receiver
-        if scope.cls is None or not isinstance(receiver, Instance) or not _left_open(scope.node):
+        if scope.cls is None or not isinstance(receiver, Instance) or not says_nothing(scope.node):
             return None
         found: dict[Scope, Function] = {}
         for home in self.project.order:
@@ -882,9 +883,11 @@ class Inference:
                     value = Class(home, cls)
                     if any(base is scope.cls for _, base in self.resolution_order(value)):
                         for definition in self.definitions(cls, scope.name):
-                            if not _left_open(definition.node):
+                            if not says_nothing(definition.node):
                                 found[definition] = Function(home, definition, Instance(value))
-        return next(iter(found.values())) if len(found) == 1 else None
+        if len(found) != 1 or self._inherited_elsewhere(scope.cls.name):
+            return None
+        return next(iter(found.values()))
 
     @staticmethod
     def argument_for(call: ast.Call, scope: Scope, arg: ast.arg, *, skip_first: bool, offset: int = 0) -> ast.expr | None:
@@ -1289,6 +1292,11 @@ class Inference:
             subclass = self._from_subclasses(value, name, node, module)
             if known(subclass):
                 return union(result, subclass)
+        if node is not None and result and all(isinstance(v, Function) and says_nothing(v.scope.node) for v in result):
+            # an abstract method: what runs is what the subclasses define, where all of them are known
+            defined = self._from_subclasses(value, name, node, module)
+            if known(defined) and not self._inherited_elsewhere(value.cls.scope.name):
+                return defined
         if result or set_here:
             return result
         kind = self.driver_base(value.cls)
@@ -1311,6 +1319,15 @@ class Inference:
                 else tuple(External(canonical(f"{b}().{name}"), value.site) for b in bases[:3])
             )
         return UNKNOWN_ONLY
+
+    def _inherited_elsewhere(self, name: str) -> bool:
+        """Whether modules that were not read may have subclasses of a class of that name."""
+        found = self._inherited.get(name)
+        if found is None:
+            from flake8_mongo_threads.semantics.callers import inherited_elsewhere
+
+            found = self._inherited[name] = inherited_elsewhere(self.project.order[0], name)
+        return found
 
     def _from_subclasses(self, value: Instance, name: str, node: ast.AST, module: "Module") -> Values:
         """A mixin or base reads what only its subclasses set: the union over the subclasses that are loaded."""
@@ -2549,20 +2566,6 @@ class Inference:
             if name and any(mark in name.lower() for mark in ("cache", "singleton", "memoize", "run_once", "call_once")):
                 return True
         return False
-
-
-def _left_open(node: ast.AST) -> bool:
-    """Whether a method does nothing but say that others define it: a docstring, ``...``, ``pass``, ``raise NotImplementedError``."""
-    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return False
-    for statement in node.body:
-        if isinstance(statement, ast.Pass) or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
-            continue
-        raised = statement.exc if isinstance(statement, ast.Raise) else None
-        named = raised.func if isinstance(raised, ast.Call) else raised
-        if named is None or last_name(named) != "NotImplementedError":
-            return False
-    return True
 
 
 def _named_bases(cls: Scope, name: str) -> list[ast.expr]:

@@ -201,6 +201,20 @@ def ends(block: list[ast.stmt]) -> bool:
     return False
 
 
+def says_nothing(node: ast.AST) -> bool:
+    """Whether a method does nothing but say that others define it: a docstring, ``...``, ``pass``, ``raise NotImplementedError``."""
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return False
+    for statement in node.body:
+        if isinstance(statement, ast.Pass) or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+            continue
+        raised = statement.exc if isinstance(statement, ast.Raise) else None
+        named = raised.func if isinstance(raised, ast.Call) else raised
+        if named is None or last_name(named) != "NotImplementedError":
+            return False
+    return True
+
+
 def text_of(node: ast.AST, limit: int = 60) -> str:
     """Short one-line source text of a node, for messages. Deep or strange expressions give an ellipsis."""
     try:
