@@ -49,7 +49,7 @@ RULE = Rule(
         "Getters that always give the same client, and collections reached from the session's client in another way.",
         "session=None, and sessions of other libraries.",
     ),
-    known_limits=("Clients that one expression may build several times count as one.",),
+    known_limits=("Clients that one expression builds in a loop count as one; those of two calls of a function do not.",),
     references=("https://pymongo.readthedocs.io/en/stable/api/pymongo/client_session.html",),
 )
 
