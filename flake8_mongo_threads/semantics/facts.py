@@ -438,7 +438,7 @@ def blocks(function: Function, depth: int = 0, *, iterated: bool = False) -> Blo
 def _blocks(module: "Module", scope: Scope, depth: int) -> Blocks | None:
     for operation in (*operations_in(module, scope), *reads(module, scope)):
         if is_blocking(module, operation):
-            return (operation, module, (), (module.step(operation.node, f"'{operation.name}' blocks until the server answers"),))
+            return (operation, module, (), (_blocks_here(module, operation),))
     for edge in module.calls.inside(scope):
         if edge.target.scope is scope:
             continue
@@ -447,6 +447,12 @@ def _blocks(module: "Module", scope: Scope, depth: int) -> Blocks | None:
             step = module.step(edge.node, f"'{scope.name}' calls '{edge.target.scope.name}'")
             return (inner[0], inner[1], (edge.target.scope.name, *inner[2]), (step, *inner[3]))
     return None
+
+
+def _blocks_here(module: "Module", operation: Operation) -> Step:
+    by_form = isinstance(operation, Read) and (operation.name == "unpack" or not operation.name.isidentifier())
+    what = "reading the cursor" if by_form else f"'{operation.name}'"
+    return module.step(operation.node, f"{what} blocks until the server answers")
 
 
 def _hidden_operations(module: "Module") -> list[Operation]:
@@ -621,7 +627,7 @@ def blocking(module: "Module") -> list[Blocking]:
         if not place or scope in never_run or (operation.implicit and spoken_for(module, operation)):
             continue
         if is_blocking(module, operation) and operation.node not in module.index.awaited:
-            step = module.step(operation.node, f"'{operation.name}' blocks until the server answers")
+            step = _blocks_here(module, operation)
             found.append(Blocking(module, operation.node, scope, place, operation, module, (), (*_registration(module, scope), step)))
     for scope, edges in module.calls.edges.items():
         place = loop_place(module, scope)
