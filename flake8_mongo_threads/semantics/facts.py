@@ -452,7 +452,7 @@ def blocks(function: Function, depth: int = 0, *, iterated: bool = False) -> Blo
 def _blocks(module: "Module", scope: Scope, depth: int) -> Blocks | None:
     for operation in (*operations_in(module, scope), *reads(module, scope)):
         if is_blocking(module, operation):
-            return (operation, module, (), (module.step(operation.node, f"'{operation.name}' blocks until the server answers"),))
+            return (operation, module, (), (_blocks_here(module, operation),))
     for edge in module.calls.inside(scope):
         if edge.target.scope is scope:
             continue
@@ -473,6 +473,12 @@ def _one_of_several(module: "Module", scope: Scope, edge: Edge, depth: int) -> b
         and blocks(other.target, depth) is None
         for other in module.calls.inside(scope)
     )
+
+
+def _blocks_here(module: "Module", operation: Operation) -> Step:
+    by_form = isinstance(operation, Read) and (operation.name == "unpack" or not operation.name.isidentifier())
+    what = "reading the cursor" if by_form else f"'{operation.name}'"
+    return module.step(operation.node, f"{what} blocks until the server answers")
 
 
 def _hidden_operations(module: "Module") -> list[Operation]:
@@ -647,7 +653,7 @@ def blocking(module: "Module") -> list[Blocking]:
         if not place or scope in never_run or (operation.implicit and spoken_for(module, operation)):
             continue
         if is_blocking(module, operation) and operation.node not in module.index.awaited:
-            step = module.step(operation.node, f"'{operation.name}' blocks until the server answers")
+            step = _blocks_here(module, operation)
             found.append(Blocking(module, operation.node, scope, place, operation, module, (), (*_registration(module, scope), step)))
     for scope, edges in module.calls.edges.items():
         place = loop_place(module, scope)
