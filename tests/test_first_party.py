@@ -71,11 +71,15 @@ LAYOUTS: dict[str, tuple[str, str, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_module_is_found(name: str, tmp_path: Path) -> None:
-    """The client that a module of the program makes is known in the one that imports it."""
+def test_module_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client that a module of the program makes is known in the one that imports it; what nothing marks, when run from its top."""
     path, module, files = LAYOUTS[name]
     root = tmp_path / "checkout"
     write(root, {**files, path: USE.format(module=module)})
+    if name.startswith("no mark"):
+        assert codes(root / path) == []
+        modules.new_run()
+        monkeypatch.chdir(root)
     assert codes(root / path) == ["MDB501"]
 
 
@@ -109,8 +113,9 @@ def test_a_namesake_without_the_module_is_not_taken(tmp_path: Path) -> None:
     assert codes(tmp_path / "crawler/items/orders.py") == []
 
 
-def test_two_services_with_the_same_names(tmp_path: Path) -> None:
+def test_two_services_with_the_same_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``app.database`` is the one of the service that the file belongs to, also where one run looks at both."""
+    monkeypatch.chdir(tmp_path)
     asynchronous = DATABASE.replace("MongoClient", "AsyncMongoClient")
     use = USE.format(module="app.database")
     write(
@@ -131,5 +136,6 @@ def test_home_is_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Scripts in somebody's home folder do not make everything below it one program."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     write(tmp_path, {"notes.py": "", "scripts/orders.py": ""})
     assert modules.roots_of(os.path.join(tmp_path, "scripts", "orders.py")).top == str(tmp_path / "scripts")

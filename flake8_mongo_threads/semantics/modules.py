@@ -36,8 +36,6 @@ PROJECT_MARKS = (
 )  # fmt: skip
 
 _REPOSITORY_MARKS = (".git", ".hg")
-_WEAK_MARKS = frozenset(("Dockerfile", "docker-compose.yml", "README.md", "README.rst", ".gitignore", "Procfile"))
-"""What a folder of a program may have that is no repository and has no list of requirements."""
 
 FRESH_SECONDS = 3.0
 """After a pause as long as this, answers about the file system are no longer taken for true; :func:`new_run` forgets them all."""
@@ -238,20 +236,14 @@ def _up_to_repository(folder: str) -> list[str]:
 
 
 def _unmarked_top(folder: str) -> str:
-    """The top of a project that no file marks as one: the highest of three folders above that holds modules, one without any left out."""
-    top = above = folder
-    home = os.path.expanduser("~")
-    gap = 0
-    for _ in range(3):
-        up = os.path.dirname(above)
-        if up in (above, home) or gap > 1:
-            break
-        above = up
-        if any(name.endswith(".py") or name in _WEAK_MARKS for name in _listed(above)):
-            top, gap = above, 0
-        else:
-            gap += 1
-    return top
+    """The top of a project that no file marks as one: the current folder where the linter is run above it, else the folder itself."""
+    try:
+        current = os.getcwd()
+    except OSError:  # it was removed
+        return folder
+    if folder.startswith(current.rstrip(os.sep) + os.sep) and current not in (os.path.expanduser("~"), os.path.dirname(current)):
+        return current
+    return folder
 
 
 def _folder_roots(folder: str, extra: tuple[str, ...]) -> tuple[str, tuple[str, ...], str]:
@@ -421,7 +413,8 @@ def resolve_path(location: str, roots: tuple[str, ...], name: str, level: int) -
         own = (base, name, 0)
         found = _resolved.get(own, "-")
         if found == "-":
-            found = _resolved[own] = _below_namesake(base, name)
+            found = _below_namesake(base, name)
+            found = _resolved[own] = found if inside(found, roots) else ""
     return found
 
 
