@@ -118,6 +118,64 @@ def test_a_limit_in_the_middle_of_the_file_leaves_it_whole(how: str, tmp_path: P
         assert done.returncode == -signal.SIGXFSZ
 
 
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class _Full:
+    """A file on a disk that is full after some bytes: told while it is written, or only when it is closed."""
+
+    def __init__(self, handle: int, when: str) -> None:
+        self._handle, self._when = handle, when
+
+    def __enter__(self) -> "_Full":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+        if self._when == "close":
+            raise FULL
+
+    def write(self, data: bytes) -> int:
+        os.write(self._handle, data[:10])
+        if self._when == "write":
+            raise FULL
+        return len(data)
+
+    def flush(self) -> None:
+        if self._when == "flush":
+            raise FULL
+
+    def fileno(self) -> int:
+        return self._handle
+
+
+@POSIX
+@pytest.mark.parametrize("when", ["mkstemp", "write", "flush", "fsync", "close", "replace"])
+def test_a_full_disk_leaves_the_file_whole(
+    when: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, new: bytes, selection: Selection
+) -> None:
+    path = tmp_path / "a.py"
+    path.write_bytes(OLD)
+
+    def full(*_: object, **__: object) -> None:
+        raise FULL
+
+    with monkeypatch.context() as patched:
+        if when == "mkstemp":
+            patched.setattr(tempfile, "mkstemp", full)
+        elif when in ("fsync", "replace"):
+            patched.setattr(os, when, full)
+        else:
+            patched.setattr(os, "fdopen", lambda handle, *_: _Full(handle, when))
+        result = fix_file(str(path), selection, Wish())
+    assert result.problem.startswith("not written: ")
+    assert os.strerror(errno.ENOSPC) in result.problem
+    assert path.read_bytes() == OLD
+    assert os.listdir(tmp_path) == ["a.py"]
+    assert fix_file(str(path), selection, Wish()).changed
+    assert path.read_bytes() == new
+
+
 COMMAND = """
 import os, sys
 real, seen = os.replace, []

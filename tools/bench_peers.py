@@ -2,10 +2,12 @@
 """Measure what checking costs, beside other tools: ``tools/bench_peers.py --peers BIN --tree NAME=PATH [--tree …] [--write]``.
 
 Every command is run over every tree several times, the tools in turn, so that a busy moment of the machine does not fall on one alone.
-Two tables come out: flake8 with one plugin at a time, as ratios to flake8 without any; and whole commands, as ratios to ``mongo-threads
-check``. Figures are medians of wall time with the least and the greatest beside them, one process each where a tool can be told so, caches
-off where it has one. ``BIN`` is the ``bin`` folder of an environment that holds the tools and this project. A tool that takes longer than
-``--limit`` seconds is shown so, and not run again on that tree.
+These tables come out: flake8 with one plugin at a time, as ratios to flake8 without any; whole commands, as ratios to ``mongo-threads
+check``; and with ``--scale NAME``, of that tree, how cost and memory grow with the number of files and of processes, and what a cache
+gains, for tools that have one. Figures are medians of wall time with the least and the greatest beside them, one process each where a tool
+can be told so, and caches off but where they are measured. ``BIN`` is the ``bin`` folder of an environment that holds the tools and this
+project; ``--semgrep BIN`` may name another one for semgrep, which runs with rules of comparable kinds (``semgrep_rules.yml``). A tool that
+takes longer than ``--limit`` seconds is shown so, and not run again on that tree.
 """
 
 import argparse
@@ -16,8 +18,9 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,8 +52,20 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "mypy": ("mypy", "--cache-dir", os.devnull, "--ignore-missing-imports", "--namespace-packages", "--explicit-package-bases"),
     "pyright": ("pyright",),
     "fixit": ("fixit", "lint"),
-}
+    "semgrep, comparable rules": (
+        "semgrep", "scan", "--metrics=off", "--disable-version-check", "--quiet", "--no-git-ignore", "--jobs=1",
+        f"--config={ROOT / 'tools' / 'semgrep_rules.yml'}",
+    ),
+}  # fmt: skip
 SHARES = "mongo-threads check"
+
+CACHES: dict[str, str] = {
+    "mongo-threads check": "--mongo-threads-cache",
+    "ruff, all rules": "--cache-dir",
+    "mypy": "--cache-dir",
+}
+"""The options that name the folder of a cache; a command whose ``--help`` does not know its option has no cache."""
+_NO_CACHE = frozenset(("--no-cache", "--cache-dir", os.devnull))
 
 
 class Run(NamedTuple):
@@ -104,14 +119,22 @@ class Cell(NamedTuple):
         return f"{max(run.memory for run in self.runs):.0f} MiB" if self.runs else "–"
 
 
-def measure(commands: Mapping[str, Sequence[str]], tree: Path, environment: dict[str, str], tries: int, limit: float) -> dict[str, Cell]:
-    """Run commands in turn, several times; the first round warms the disk and is not counted."""
+def measure(
+    commands: Mapping[str, Sequence[str]],
+    tree: Path,
+    environment: dict[str, str],
+    tries: int,
+    limit: float,
+    before: Callable[[], object] = lambda: None,
+) -> dict[str, Cell]:
+    """Run commands in turn, several times; the first round warms the disk and is not counted. ``before`` is called before each run."""
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     over: set[str] = set()
     for round_ in range(tries + 1):
         for name, command in commands.items():
             if name in over:
                 continue
+            before()
             run = timed(command, tree, environment, limit)
             if run is None:
                 over.add(name)
@@ -130,11 +153,11 @@ def size(tree: Path) -> str:
     return f"{files} files, {lines} lines, {driver} files name a driver"
 
 
-def versions(commands: Iterable[str], folder: Path) -> str:
+def versions(commands: Iterable[str], path: str) -> str:
     """The versions of the tools."""
     found = []
     for name in dict.fromkeys(COMMANDS[command][0] for command in commands):
-        program = shutil.which(name, path=str(folder))
+        program = shutil.which(name, path=path)
         if program:
             done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=300, check=False)
             match = re.search(r"\d+(?:\.\d+)+", done.stdout)
@@ -142,24 +165,44 @@ def versions(commands: Iterable[str], folder: Path) -> str:
     return ", ".join(found)
 
 
-def scaling(program: str, tree: Path, environment: dict[str, str], tries: int) -> str:
+def scaling(program: str, tree: Path, environment: dict[str, str], tries: int, limit: float) -> str:
     """How the cost of ``mongo-threads check`` grows with the number of files and of processes, as a table."""
     files = sorted(str(path.relative_to(tree)) for path in tree.rglob("*.py") if path.is_file())
-    rows = ["| files | one process | two processes |", "|---:|---:|---:|"]
-    base = 0.0
-    for share in (4, 2, 1):
+    processes = sorted({1, 2, os.cpu_count() or 1})
+    rows = [f"| files | {' | '.join(f'-j{jobs}' for jobs in processes)} | memory |", "|---:|" + "---:|" * (len(processes) + 1)]
+    base: Cell | None = None
+    for share in (8, 4, 2, 1):
         some = files[::share]
-        cells = []
-        for jobs in (1, 2):
-            command = (program, "check", "--isolated", f"-j{jobs}", "--exit-zero", *some)
-            cell = measure({"it": command}, tree, environment, tries, 600)["it"]
-            base = base or cell.median
-            cells.append(f"{cell.median / base:.2f}")
-        rows.append(f"| {len(some)} | {cells[0]} | {cells[1]} |")
+        commands = {str(jobs): (program, "check", "--isolated", f"-j{jobs}", "--exit-zero", *some) for jobs in processes}
+        cells = measure(commands, tree, environment, tries, limit)
+        base = base or cells["1"]
+        rows.append(f"| {len(some)} | {' | '.join(cell.ratio(base) for cell in cells.values())} | {cells['1'].memory} |")
     return "\n".join(rows)
 
 
-def report(folder: Path, trees: dict[str, Path], tries: int, limit: float, scale: str) -> str:
+def caching(commands: Mapping[str, Sequence[str]], tree: Path, environment: dict[str, str], tries: int, limit: float) -> str:
+    """What a cache gains the commands that have one: runs without, with an empty one, and with one that knows the tree, as a table."""
+    rows = ["| command | without a cache | empty cache | full cache |", "|---|---:|---:|---:|"]
+    for name, option in CACHES.items():
+        if name not in commands:
+            continue
+        command = commands[name]
+        asked = command[:1] if command[1].startswith("-") else command[:2]
+        known = subprocess.run([*asked, "--help"], capture_output=True, text=True, timeout=limit, env=environment, check=False)
+        if option not in known.stdout:
+            rows.append(f"| {name} | it has none | – | – |")
+            continue
+        with tempfile.TemporaryDirectory(prefix="bench-cache-") as folder:
+            place = Path(folder) / "cache"
+            cached = (*(word for word in command if word not in _NO_CACHE), f"{option}={place}")
+            without = measure({"it": command}, tree, environment, tries, limit)["it"]
+            empty = measure({"it": cached}, tree, environment, tries, limit, lambda: shutil.rmtree(place, ignore_errors=True))["it"]  # noqa: B023 - called now
+            full = measure({"it": cached}, tree, environment, tries, limit)["it"]
+        rows.append(f"| {name} | {without.ratio(without)} | {empty.ratio(without)} | {full.ratio(without)} |")
+    return "\n".join(rows)
+
+
+def report(folder: Path, semgrep: Path, trees: dict[str, Path], tries: int, limit: float, scale: str) -> str:
     """All tables as Markdown."""
     python = str(folder / "python")
     environment = {
@@ -169,12 +212,13 @@ def report(folder: Path, trees: dict[str, Path], tries: int, limit: float, scale
         "PYTHONUTF8": "1",
     }
     flake8 = {name: (python, "-c", FLAKE8, name, "--isolated", "-j1", "--exit-zero", ".") for name in PLUGINS}
-    programs = {name: shutil.which(command[0], path=str(folder)) for name, command in COMMANDS.items()}
+    both = f"{folder}{os.pathsep}{semgrep}"
+    programs = {name: shutil.which(command[0], path=both) for name, command in COMMANDS.items()}
     whole = {name: (program, *COMMANDS[name][1:], ".") for name, program in programs.items() if program}
     first = {tree: measure(flake8, path, environment, tries, limit) for tree, path in trees.items()}
     second = {tree: measure(whole, path, environment, tries, limit) for tree, path in trees.items()}
     out = [f"- {tree}: {size(path)}" for tree, path in trees.items()]
-    out += ["", f"{versions(whole, folder)}; Python {'.'.join(map(str, sys.version_info[:3]))}; {tries} runs each.", ""]
+    out += ["", f"{versions(whole, both)}; Python {'.'.join(map(str, sys.version_info[:3]))}; {tries} runs each.", ""]
     out += [f"| flake8 with | {' | '.join(trees)} | memory |", "|---|" + "---:|" * (len(trees) + 1)]
     for name in PLUGINS:
         cells = [first[tree][name].ratio(first[tree]["none"]) for tree in trees]
@@ -188,7 +232,9 @@ def report(folder: Path, trees: dict[str, Path], tries: int, limit: float, scale
             out.append(f"| {name} |" + " not measured |" * (len(trees) + 1))
     if scale:
         out += ["", f"`mongo-threads check` over parts of {scale}, as ratios to the first figure:", ""]
-        out += [scaling(whole[SHARES][0], trees[scale], environment, tries)]
+        out += [scaling(whole[SHARES][0], trees[scale], environment, tries, limit)]
+        out += ["", f"Caches, over {scale}, as ratios to the command without one:", ""]
+        out += [caching(whole, trees[scale], environment, tries, limit)]
     return "\n".join(out)
 
 
@@ -198,12 +244,13 @@ def main() -> int:
     parser.add_argument(
         "--peers", type=Path, required=True, metavar="BIN", help="the bin folder of an environment with the tools and this project"
     )
+    parser.add_argument("--semgrep", type=Path, metavar="BIN", help="another one, for semgrep")
     parser.add_argument("--tree", action="append", required=True, metavar="NAME=PATH", help="what to check; again for more")
     parser.add_argument("--tries", type=int, default=3, help="runs of each command (default: %(default)s)")
     parser.add_argument(
         "--limit", type=float, default=120, metavar="SECONDS", help="the longest that one run may take (default: %(default)g)"
     )
-    parser.add_argument("--scale", default="", metavar="NAME", help="the tree to show growth with the number of files and processes on")
+    parser.add_argument("--scale", default="", metavar="NAME", help="the tree to show growth and caches on")
     parser.add_argument("--write", action="store_true", help=f"write the tables into {PAGE.relative_to(ROOT)}")
     arguments = parser.parse_args()
     trees = {}
@@ -215,7 +262,8 @@ def main() -> int:
     if arguments.scale and arguments.scale not in trees:
         parser.error(f"--scale: no tree is called {arguments.scale}")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    made = report(arguments.peers.absolute(), trees, arguments.tries, arguments.limit, arguments.scale)
+    semgrep = (arguments.semgrep or arguments.peers).absolute()
+    made = report(arguments.peers.absolute(), semgrep, trees, arguments.tries, arguments.limit, arguments.scale)
     show(made, BEGIN, END, write=arguments.write)
     return 0
 
