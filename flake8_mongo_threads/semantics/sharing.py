@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.carrying import MAX_HELPER_DEPTH, MAX_HELPERS, drivers_in, helpers, made_by_work, same_object
-from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS
+from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS, Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, captured, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, several_runs, single_worker
@@ -659,7 +660,9 @@ def stored_objects(module: "Module") -> list[Shared]:
                 where = _place(context.where, operation.scope, value.flavour)
                 # what runs the whole file again and again (a Streamlit script) makes its globals anew each time
                 anew = context.root is module.index.module_scope
-                if context.many and where and not anew:
+                if context.work is not None and waits_for_each(module, context.work):
+                    continue
+                if context.many and where and not anew and not _made_on_the_way(context, store[0]):
                     seen.add(value.key())
                     text = f"is kept in {store[1]} and used by {context.text}"
                     steps = (
@@ -670,6 +673,39 @@ def stored_objects(module: "Module") -> list[Shared]:
                     found.append(Shared(module, store[0], value, where, "global", text, steps, None))
                     break
     return found
+
+
+def _made_on_the_way(context: Context, stored: ast.AST) -> bool:
+    """Whether the object that keeps a session is made by the very code that runs several times, so that each run has its own."""
+    for edge in context.chain:
+        receiver = edge.target.receiver
+        if not isinstance(receiver, Instance) or edge.target.scope.cls is None:
+            continue
+        home = edge.target.module.index
+        if stored not in home.parents or home.scope(stored).function.cls not in _classes(edge.target.module, receiver):
+            continue
+        if receiver.site is not None:
+            maker: Scope | None = receiver.site.module.index.scope(receiver.site.node).function
+        else:
+            maker = _entering(edge)
+        if maker is not None and (maker is context.root or any(e.target.scope is maker for e in context.chain)):
+            return True
+    return False
+
+
+def _classes(module: "Module", value: Instance) -> list[Scope]:
+    return [scope for _, scope in module.inference.resolution_order(value.cls)]
+
+
+def _entering(edge: Edge) -> Scope | None:
+    """The function whose ``with Unit() as unit`` makes the object on which a method is called there."""
+    func = edge.node.func if isinstance(edge.node, ast.Call) else None
+    if not isinstance(func, ast.Attribute) or not isinstance(func.value, ast.Name):
+        return None
+    bindings = edge.caller.function.bindings.get(func.value.id, [])
+    if bindings and all(b.how == "with" and isinstance(b.value, ast.Call) for b in bindings):
+        return edge.caller.function
+    return None
 
 
 def _place(where: str, scope: Scope, flavour: str) -> str:

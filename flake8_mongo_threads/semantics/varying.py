@@ -305,18 +305,25 @@ def _through_object(
         return True, []
     if isinstance(receiver, ast.Name) and receiver.id in _OWN:
         return True, []
-    return False, _of_instances(module, edge.caller, module.values(receiver), attributes)
+    return False, _of_instances(module, edge.caller, receiver, attributes)
 
 
-def _of_instances(module: "Module", scope: Scope, values: tuple[Value, ...], attributes: frozenset[str]) -> list[ast.expr]:
-    """The arguments behind attributes of objects that a function makes itself."""
+def _of_instances(module: "Module", scope: Scope, receiver: ast.AST, attributes: frozenset[str]) -> list[ast.expr]:
+    """The arguments behind attributes of objects that a function makes itself.
+
+    Where a loop makes several that differ, which of them it is depends on the receiver as well.
+    """
     found: list[ast.expr] = []
-    for value in values:
+    for value in module.values(receiver):
         site = value.site if isinstance(value, Instance) else None
         if site is None or site.module is not module or not isinstance(site.node, ast.Call) or site.node not in module.index.parents:
             continue
         if module.index.scope(site.node).function is scope.function:
-            found.extend(made_with(module, value.cls, attributes, site.node))  # type: ignore[attr-defined]
+            given = made_with(module, value.cls, attributes, site.node)  # type: ignore[attr-defined]
+            loop = enclosing_loop(module, site.node)
+            if loop is not None and isinstance(receiver, ast.expr) and varies_in_loop(module, scope, given, loop):
+                found.append(receiver)
+            found.extend(given)
     return found
 
 
@@ -428,7 +435,7 @@ def _runs_differ(work: Work, function: Function, names: frozenset[str], attribut
         given.extend(arguments)
     if attributes and isinstance(work.target, ast.Attribute):
         loop = work.loop
-        given.extend((g, loop) for g in _of_instances(module, work.scope, module.values(work.target.value), attributes))
+        given.extend((g, loop) for g in _of_instances(module, work.scope, work.target.value, attributes))
     for expression, loop in given:
         if loop is not None:
             if varies_in_loop(module, work.scope, [expression], loop):
