@@ -27,7 +27,7 @@ MAX_REACHED = 80
 MAX_STARTS = 40
 
 _MAIN_NAMES = ("main", "run", "cli", "start", "entry", "serve", "execute", "bootstrap")
-_MARKS = ("run(", "asyncio.run,", "run_until_complete(", "async_to_sync(", "run_sync(")
+_MARKS = ("run(", "run,", "run_until_complete(", "async_to_sync(", "run_sync(")
 """What a text must contain to enter an event loop. ``nest_asyncio`` makes asyncio.run reuse the loop that there is."""
 _LIBRARIES = ("asyncio", "anyio", "trio", "asgiref")
 """The libraries that enter an event loop: a program with an entry imports one of them somewhere."""
