@@ -57,7 +57,7 @@ RULE = Rule(
     ),
     silent=("A program that calls gevent.monkey.patch_all(), and greenlets that do not use the driver.",),
     known_limits=(
-        "A program that another file patches, or its server's worker class, is reported unless it imports that file, or lies in its package.",
+        "A program patched by another file, or by its server's worker class, is reported unless that file is imported or begins its package.",
     ),
     references=("https://pymongo.readthedocs.io/en/stable/examples/gevent.html",),
 )
