@@ -117,7 +117,7 @@ def _load(module: "Module", needs: Needs, limit: int, *, tests: bool) -> bool:
     stores = (*needs.stores, *needs.filled)
     wanted = re.compile(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b") if names else None
     either = "|".join(map(re.escape, stores))
-    assigned = re.compile(rf"\.({either})\s*(?::[^=\n]+)?=[^=]|^[ \t]+(?:async )?def ({either})\(self", re.MULTILINE) if stores else None
+    assigned = re.compile(rf"\.({either})\s*(?::[^=\n]+)?=[^=]") if stores else None
     project = module.project
     candidates: list[tuple[int, int, str]] = []
     useful = 0
@@ -129,7 +129,9 @@ def _load(module: "Module", needs: Needs, limit: int, *, tests: bool) -> bool:
         if parsed is None:
             continue
         text = parsed.text
-        found = set(map("".join, assigned.findall(text))) if assigned is not None and any(parsed.has(name) for name in stores) else set()
+        found = {name for name in stores if parsed.has(f"def {name}(self")}
+        if assigned is not None and any(parsed.has("." + name) for name in stores):
+            found.update(assigned.findall(text))
         if not found.isdisjoint(needs.stores):
             candidates.append((0, -len(found), path))
         elif wanted is not None and any(parsed.has(name) for name in names) and wanted.search(text) is not None:
