@@ -15,6 +15,7 @@ MODULE_LEVEL = {
     "MDB103/grpc_servicer.py": "the platform calls a function of the module by its name",
     "MDB103/sqs_lambda.py": "the platform calls a function of the module by its name",
     "MDB103/lambda_helper.py": "the platform calls a function of the module by its name",
+    "MDB105/helper_in_loop.py": "the client of a module serves the whole process, the variable of a function one call",
     "MDB105/helpers.py": "the client of a module serves the whole process, the variable of a function one call",
     "MDB202/kept_on_service.py": "a global of the module is shared by all handlers, a variable of a function is not",
     "MDB201/stored_session.py": "a global of the module is shared by all handlers, a variable of a function is not",

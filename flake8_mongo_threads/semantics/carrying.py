@@ -63,7 +63,9 @@ def sessions_of(value: Instance) -> list[tuple[str, Driver]]:
     given: list[tuple[str, ast.expr | None]] = []
     init = inference.method_of(value, "__init__")
     if init is None:
-        fields = [b for _, scope in inference.resolution_order(value.cls) for group in scope.bindings.values() for b in group if b.how == "ann"]
+        fields = [
+            b for _, scope in inference.resolution_order(value.cls) for group in scope.bindings.values() for b in group if b.how == "ann"
+        ]
         fields.sort(key=lambda b: b.position)
         given.extend((field.name, argument(call, position, field.name)) for position, field in enumerate(fields))
     else:

@@ -96,7 +96,9 @@ def _calls_wrapped(wrapper: Scope, body: list[ast.stmt]) -> bool:
     """Whether some statements of a wrapper call what the decorator was given."""
     given = {arg.arg for outer in (wrapper.parent,) if outer is not None for arg in outer.params}
     return any(
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in given for statement in body for node in walk(statement)
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in given
+        for statement in body
+        for node in walk(statement)
     )
 
 

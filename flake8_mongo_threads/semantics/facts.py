@@ -373,13 +373,22 @@ def iterations(module: "Module", only: Scope | None = None) -> list[Operation]:
             for generator in loop.generators:
                 if not generator.is_async:
                     found.extend(_iteration(module, generator.iter, scope.function, "comprehension"))
-    for call in module.calls_to(_CONSUMERS) if only is None else index.calls_in.get(only, ()):
+    aliases: dict[str, str] = module.remember("readers", index.module_scope, lambda: _reader_aliases(module), {})
+    for call in module.calls_to(_CONSUMERS.union(aliases)) if only is None else index.calls_in.get(only, ()):
         name = last_name(call.func)
+        name = aliases.get(name, name)
         if call.args and name in _CONSUMERS and _is_builtin(module, call.func, name):
             for arg in call.args[:3]:
                 target = arg.value if isinstance(arg, ast.Starred) else arg
                 found.extend(_iteration(module, target, index.scope_of_node[call].function, name))
     return found
+
+
+def _reader_aliases(module: "Module") -> dict[str, str]:
+    """The names under which a file imports callables that read a cursor: ``from bson.json_util import dumps as to_json``."""
+    return {
+        what.alias.asname: what.name for what, _ in module.index.imports if what.alias.asname and f"{what.module}.{what.name}" in _READERS
+    }
 
 
 def _is_builtin(module: "Module", func: ast.expr, name: str) -> bool:

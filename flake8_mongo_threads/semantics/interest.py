@@ -23,10 +23,13 @@ _PROPERTY = re.compile(r"^[ \t]*@[\w.]*property\b[^\n]*\n(?:[ \t]*@[^\n]*\n)*[ \
 _CLIENT_CLASS = re.compile(r"^[ \t]*class[ \t]+\w+\([^)]*(?:MongoClient|MotorClient)\b", re.MULTILINE)
 
 _ALIAS = re.compile(
-    r"(\w+)(?:[ \t]*:[^=\n]*)?[ \t]*=[ \t]*"
-    r"(?:(?:functools\.)?partial\(\s*[\w.]*Client\b|lambda[^:\n]*:[ \t]*[\w.]*Client\b|[\w.]*(?:MongoClient|MotorClient)\b(?![\w(]))"
+    r"\b(\w{1,60})(?:[ \t]{0,4}:[^=\n]{0,80})?[ \t]{0,4}=[ \t]{0,4}"
+    r"(?:(?:functools\.)?partial\(\s{0,40}[\w.]{0,80}Client\b|lambda[^:\n]{0,40}:[ \t]{0,4}[\w.]{0,80}Client\b"
+    r"|[\w.]{0,80}(?:MongoClient|MotorClient)\b(?![\w(]))"
 )
-"""A name that stands for a client class, or for a callable that makes one: ``client_class = MongoClient``."""
+"""A name that stands for a client class, or for a callable that makes one: ``client_class = MongoClient``.
+
+Every part is bounded: one line of several megabytes takes no longer than as many short ones."""
 
 MAX_FILES = 40
 MAX_DEPTH = 8
