@@ -239,6 +239,7 @@ def mutations() -> list[tuple[str, str, Callable[[pytest.MonkeyPatch, str], None
         ("OFFLOADING_DECORATORS", (names, inference)),
         ("PROPERTY_DECORATORS", (names, inference)),
         ("APPLICATIONS", (names,)),
+        ("APPLICATION_PARTS", (names,)),
         ("REQUEST_STATES", (names,)),
         ("ONCE_METHODS", (frameworks,)),
         ("ONCE_HANDLERS", (frameworks,)),

@@ -77,6 +77,6 @@ def test_failures_and_slow_files_are_told(tool: ModuleType, tmp_path: Path, monk
     [seen] = tool.packages([str(tmp_path)], -1.0)
     assert len(seen.slow) == 1
     assert "× parse" in seen.slow[0]
-    monkeypatch.setattr(check, "findings_of", lambda *_: 1 / 0)
+    monkeypatch.setattr(check, "analysed", lambda *_: 1 / 0)
     [seen] = tool.packages([str(tmp_path)], 10.0)
     assert seen.failures == ("loop.py: ZeroDivisionError: division by zero",)

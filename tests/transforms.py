@@ -36,6 +36,8 @@ MODULE_LEVEL = {
     "MDB402/pool_in_main_guard.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
     "MDB402/process_pool_global.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
     "MDB402/os_fork.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
+    "MDB402/holder_made_at_import.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
+    "MDB602/client_of_a_class.py": "the client of a class that a function defines is made when the function runs, not at import",
     "MDB505/one_client_for_all_tests.py": "a test runner runs the functions of a module and the methods of its classes, not those inside a function",
 }
 """Fixtures that mean something else when they are the body of a function, and why."""
