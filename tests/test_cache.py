@@ -30,6 +30,12 @@ STORE = "from settings import make\n\n\ndef get_client():\n    return make()\n"
 SETTINGS = "from pymongo import MongoClient\n\n\ndef make():\n    return MongoClient()\n"
 
 
+@pytest.fixture(autouse=True)
+def no_editor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tests of editors may have left open in this process stands for no file here."""
+    monkeypatch.setattr(modules, "_overlay", {})
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "project"
