@@ -21,7 +21,7 @@ from flake8_mongo_threads.semantics.transactions import (
     start_of,
     takes_session,
 )
-from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Sequence, Value
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -218,15 +218,8 @@ def _caught(module: "Module", expression: ast.AST | None) -> str:
         return "every error"
     parts: list[ast.AST] = list(expression.elts) if isinstance(expression, ast.Tuple) else [expression]
     for part in parts:
-        pending: list[Value] = list(module.values(part))
-        for _ in range(24):
-            if not pending:
-                break
-            value = pending.pop(0)
-            if isinstance(value, Sequence):
-                for element in value.elements:
-                    pending.extend(module.inference.element(element))
-            elif isinstance(value, External):
+        for value in module.inference.unrolled(module.values(part), 24):
+            if isinstance(value, External):
                 name = _error_name(value.path)
                 if name:
                     return name

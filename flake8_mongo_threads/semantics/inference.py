@@ -8,7 +8,7 @@ context managers, awaits and the stores of web frameworks. Every search has a ca
 import ast
 import builtins
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.concurrency.names import CACHING_DECORATORS, OFFLOADING_DECORATORS, PROPERTY_DECORATORS, canonical, slot
@@ -193,6 +193,19 @@ class Inference:
         """Whether something that a cycle keeps cutting was tried often enough: then what was found stays."""
         tries = self._tries[key] = self._tries.get(key, 0) + 1
         return tries >= MAX_TRIES
+
+    def unrolled(self, values: Iterable[Value], limit: int) -> Iterator[Value]:
+        """The alternatives with the elements of sequences in their place, as far as ``limit`` of both go."""
+        pending = list(values)
+        for _ in range(limit):
+            if not pending:
+                return
+            value = pending.pop(0)
+            if isinstance(value, Sequence):
+                for element in value.elements:
+                    pending.extend(self.element(element))
+            else:
+                yield value
 
     def kind(self, module: "Module", node: ast.AST | None) -> Driver | None:
         """The driver object an expression certainly is: every known alternative agrees on family and flavour."""
@@ -492,7 +505,7 @@ class Inference:
                 and not all(isinstance(v, External) and v.path.startswith(("builtins.", "typing.")) for v in known(found))
             ):
                 return found
-        default = self._default(scope, arg)
+        default = scope.default(arg.arg)
         if default is not None:
             injected = self._depends(module, default, scope.parent or scope)
             if injected is not None:
@@ -534,19 +547,6 @@ class Inference:
                     found.setdefault(method.cls, Instance(Class(module, method.cls)))
             outer = outer.parent
         return tuple(found.values())[:MAX_CALLERS]
-
-    @staticmethod
-    def _default(scope: Scope, arg: ast.arg) -> ast.expr | None:
-        arguments = scope.node.args  # type: ignore[attr-defined]
-        positional = [*arguments.posonlyargs, *arguments.args]
-        offset = len(positional) - len(arguments.defaults)
-        for position, candidate in enumerate(positional):
-            if candidate is arg:
-                return arguments.defaults[position - offset] if position >= offset else None
-        for candidate, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=False):
-            if candidate is arg:
-                return value  # type: ignore[no-any-return]
-        return None
 
     def _depends(self, module: "Module", node: ast.expr, scope: Scope) -> Values | None:
         """The value that ``Depends(provider)`` injects, or None when the expression is no dependency."""

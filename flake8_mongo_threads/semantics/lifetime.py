@@ -36,7 +36,7 @@ from flake8_mongo_threads.semantics.sharing import (
 )
 from flake8_mongo_threads.semantics.spawns import Work
 from flake8_mongo_threads.semantics.syntax import WITHS, base_of, last_name, path_key, walk
-from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Function, Instance, Method, Sequence, Site, Value
+from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Function, Instance, Method, Site, Value
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -819,20 +819,10 @@ def _named(module: "Module", expression: ast.expr) -> list[str]:
 
     A class that we cannot name gives an empty path.
     """
-    found: list[str] = []
-    pending: list[Value] = []
+    named: list[Value] = []
     for each in expression.elts if isinstance(expression, ast.Tuple) else [expression]:
-        pending.extend(module.values(each) or (UNKNOWN,))
-    for _ in range(24):
-        if not pending:
-            break
-        value = pending.pop(0)
-        if isinstance(value, Sequence):
-            for element in value.elements:
-                pending.extend(module.inference.element(element))
-        else:
-            found.append(value.path if isinstance(value, External) else "")
-    return found
+        named.extend(module.values(each) or (UNKNOWN,))
+    return [value.path if isinstance(value, External) else "" for value in module.inference.unrolled(named, 24)]
 
 
 def _isinstance(module: "Module", test: ast.expr, name: str) -> list[str]:

@@ -135,6 +135,18 @@ class Scope:
             return []
         return [*self.node.args.posonlyargs, *self.node.args.args]
 
+    def default(self, name: str) -> ast.expr | None:
+        """The default value of a parameter; None when it has none."""
+        arguments = self.node.args  # type: ignore[attr-defined]
+        positional = [*arguments.posonlyargs, *arguments.args]
+        for arg, value in zip(reversed(positional), reversed(arguments.defaults), strict=False):
+            if arg.arg == name:
+                return value  # type: ignore[no-any-return]
+        for arg, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=False):
+            if arg.arg == name:
+                return value  # type: ignore[no-any-return]
+        return None
+
     @property
     def decorators(self) -> list[ast.expr]:
         """The decorators of a function or class."""

@@ -15,7 +15,7 @@ from flake8_mongo_threads.semantics.lifecycle import Build
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop
 from flake8_mongo_threads.semantics.syntax import argument, keyword, last_name, walk
-from flake8_mongo_threads.semantics.values import Awaitable, Class, External, Function, Instance, Partial, Sequence, Value
+from flake8_mongo_threads.semantics.values import Awaitable, Class, External, Function, Instance, Partial
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -451,7 +451,7 @@ def _given(work: Work, function: Function, name: str) -> list[tuple[ast.expr, as
     A parameter that gets nothing has its default value.
     """
     scope, call, launcher = function.scope, work.call, work.launcher
-    default = _default(scope, name)
+    default = scope.default(name)
     absent = None if default is None else [(default, work.loop)]
     positional = [p.arg for p in scope.positional]
     if function.receiver is not None and scope.cls is not None:
@@ -527,7 +527,7 @@ def _given_to_coroutine(work: Work, function: Function, name: str) -> list[tuple
         passed = _passed(module, call, function, frozenset((name,)))
         if passed is None:
             return None
-        default = _default(function.scope, name)
+        default = function.scope.default(name)
         given = passed or ([default] if default is not None else [])
         if not given:
             return None  # the call is of a partial object, or of something that wraps the coroutine function
@@ -539,15 +539,8 @@ def _calls_of(work: Work, function: Function) -> list[ast.Call] | None:
     """The calls that make the coroutines which a launch runs; tasks that were started before are not among them."""
     module = work.module
     calls: list[ast.Call] = []
-    pending: list[Value] = list(work.targets)
-    for _ in range(64):
-        if not pending:
-            break
-        value = pending.pop(0)
-        if isinstance(value, Sequence):
-            for element in value.elements:
-                pending.extend(module.inference.element(element))
-        elif isinstance(value, Awaitable) and isinstance(value.origin, Function) and value.origin.scope is function.scope:
+    for value in module.inference.unrolled(work.targets, 64):
+        if isinstance(value, Awaitable) and isinstance(value.origin, Function) and value.origin.scope is function.scope:
             site = value.call
             if value.how != "coroutine":
                 continue
@@ -555,19 +548,6 @@ def _calls_of(work: Work, function: Function) -> list[ast.Call] | None:
                 return None
             calls.append(site.node)
     return calls
-
-
-def _default(scope: Scope, name: str) -> ast.expr | None:
-    """The default value of a parameter."""
-    arguments = scope.node.args  # type: ignore[attr-defined]
-    positional = [*arguments.posonlyargs, *arguments.args]
-    for arg, value in zip(reversed(positional), reversed(arguments.defaults), strict=False):
-        if arg.arg == name:
-            return value  # type: ignore[no-any-return]
-    for arg, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=False):
-        if arg.arg == name:
-            return value  # type: ignore[no-any-return]
-    return None
 
 
 def _always_the_same(module: "Module", source: ast.expr) -> ast.expr | None:

@@ -185,7 +185,7 @@ def _dependencies(module: "Module", scope: Scope) -> Iterator[tuple[ast.AST, Ope
 
 def _depends_calls(module: "Module", scope: Scope, arg: ast.arg) -> list[ast.Call]:
     """The ``Depends(…)`` of a parameter: its default, or inside ``Annotated``."""
-    candidates: list[ast.AST | None] = [module.inference._default(scope, arg)]
+    candidates: list[ast.AST | None] = [scope.default(arg.arg)]
     annotation: ast.AST | None = arg.annotation
     if isinstance(annotation, ast.Name):  # Session = Annotated[…, Depends(…)]
         bindings = module.index.module_scope.bindings.get(annotation.id, ())
