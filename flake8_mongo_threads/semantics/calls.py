@@ -211,9 +211,6 @@ class CallGraph:
             value = pending.pop(0)
             if isinstance(value, Function):
                 found.append(value)
-                only = inference.only_implementation(value)
-                if only is not None:
-                    found.append(only)
             elif isinstance(value, Class):
                 found.extend(self._initialisers(value))
                 found.extend(inference.default_factories(value, call))

@@ -871,24 +871,6 @@ class Inference:
                 return Function(home, definition, value)
         return None
 
-    def only_implementation(self, function: Function) -> Function | None:
-        """The method that stands for one that its class leaves to subclasses, where the program seen so far has just one."""
-        scope, receiver = function.scope, function.receiver
-        if scope.cls is None or not isinstance(receiver, Instance) or not says_nothing(scope.node):
-            return None
-        found: dict[Scope, Function] = {}
-        for home in self.project.order:
-            for cls in home.index.classes:
-                if cls is not scope.cls and scope.name in cls.bindings:
-                    value = Class(home, cls)
-                    if any(base is scope.cls for _, base in self.resolution_order(value)):
-                        for definition in self.definitions(cls, scope.name):
-                            if not says_nothing(definition.node):
-                                found[definition] = Function(home, definition, Instance(value))
-        if len(found) != 1 or self._inherited_elsewhere(scope.cls.name):
-            return None
-        return next(iter(found.values()))
-
     @staticmethod
     def argument_for(call: ast.Call, scope: Scope, arg: ast.arg, *, skip_first: bool, offset: int = 0) -> ast.expr | None:
         """The expression a call hands to a parameter; ``offset`` arguments of the call belong to somebody else."""
