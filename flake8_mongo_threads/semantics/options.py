@@ -19,7 +19,7 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS
 from flake8_mongo_threads.semantics.guards import expects_failure, expects_warning, tested
 from flake8_mongo_threads.semantics.names import NEW, NONEXISTENT, REMOVED, is_driver_source, problem_of
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import argument, last_name, literal_text, text_of, walk
+from flake8_mongo_threads.semantics.syntax import argument, keyword, last_name, literal_text, text_of, walk
 from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Const, External, Function, Instance, Mapping, Partial, Value, known
 
 if TYPE_CHECKING:
@@ -495,14 +495,28 @@ def _bound_text(module: "Module", name: ast.Name) -> ast.expr | None:
     if len(bindings) != 1 or bindings[0].how not in ("assign", "ann") or bindings[0].path:
         return None
     value = bindings[0].value
-    return value if isinstance(value, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.Call, ast.Attribute)) else None
+    return value if isinstance(value, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.BoolOp, ast.Call, ast.Attribute)) else None
+
+
+def _fallback(call: ast.Call) -> ast.expr | None:
+    """What a look-up gives when nothing is found: the second argument of ``get`` and ``getenv``, or what is named ``default``."""
+    name = last_name(call.func)
+    if name in ("get", "getenv") and len(call.args) == 2:
+        return call.args[1]
+    return keyword(call, "default")
 
 
 def _meant(module: "Module", node: ast.expr) -> ast.expr | None:
-    """The expression of this file that an expression stands for: a name, an attribute or a call that has one meaning alone."""
+    """The expression of this file that an expression stands for: a name, an attribute or a call that has one meaning alone, or what
+    takes the place of a setting that is missing."""
     if isinstance(node, ast.Name):
         return _bound_text(module, node)
+    if isinstance(node, ast.BoolOp):
+        return node.values[-1] if isinstance(node.op, ast.Or) else None
     if isinstance(node, ast.Call):
+        fallback = _fallback(node)
+        if fallback is not None:
+            return fallback
         callees = known(module.values(node.func))
         function = callees[0] if len(callees) == 1 else None
         if not isinstance(function, Function) or function.module is not module:

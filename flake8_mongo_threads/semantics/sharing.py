@@ -11,7 +11,7 @@ from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS, Contex
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, captured, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, several_runs, single_worker
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, argument, constant, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, argument, constant, last_name, path_key, walk
 from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Method
 
 if TYPE_CHECKING:
@@ -384,6 +384,7 @@ def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> a
             and isinstance(loop, (ast.For, ast.AsyncFor))
             and start <= (loop.lineno, loop.col_offset) < end
             and _mentions(loop.iter, names)
+            and not _only_starts(loop)
         ):
             return loop
     for node, where in index.withs:
@@ -392,6 +393,20 @@ def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> a
                 if item.optional_vars is not None and pool_key and path_key(item.optional_vars) == pool_key:
                     return node
     return None
+
+
+def _only_starts(loop: ast.For | ast.AsyncFor) -> bool:
+    """Whether a loop over threads does nothing with them but to start them."""
+    if not isinstance(loop.target, ast.Name):
+        return False
+    uses = [n for statement in loop.body for n in walk(statement) if isinstance(n, ast.Name) and n.id == loop.target.id]
+    started = [
+        n
+        for statement in loop.body
+        for n in walk(statement)
+        if isinstance(n, ast.Attribute) and n.attr == "start" and isinstance(n.value, ast.Name) and n.value.id == loop.target.id
+    ]
+    return bool(started) and len(started) == len(uses)
 
 
 def _at_once(call: ast.Call) -> bool:
@@ -460,8 +475,6 @@ def _called(module: "Module", func: ast.expr) -> str:
 
 
 def _mentions(expression: ast.AST, names: set[str]) -> bool:
-    from flake8_mongo_threads.semantics.syntax import walk
-
     return any(path_key(n) in names for n in walk(expression) if isinstance(n, (ast.Name, ast.Attribute)))
 
 
