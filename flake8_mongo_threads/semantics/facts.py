@@ -287,6 +287,12 @@ class Operation:
         self.session = keyword(node, "session") if isinstance(node, ast.Call) else None
         self.span: Span = module.source.name_span(node)
 
+    def receivers(self, module: "Module") -> list[Driver]:
+        """Every object that it can be called on: more than one where a parameter is handed different ones."""
+        func = self.call.func if self.call is not None else self.node
+        receiver = func.value if isinstance(func, ast.Attribute) and self.call is not None else func
+        return [v for v in module.values(receiver) if isinstance(v, Driver) and v.kind == self.owner.kind] or [self.owner]
+
     @property
     def io(self) -> bool:
         """Whether it talks to the server when it runs."""

@@ -504,7 +504,7 @@ class Inference:
                 and UNKNOWN not in found
                 and not all(isinstance(v, External) and v.path.startswith(("builtins.", "typing.")) for v in known(found))
             ):
-                return found
+                return self._handed_for(module, scope, arg, found) or found
         default = scope.default(arg.arg)
         if default is not None:
             injected = self._depends(module, default, scope.parent or scope)
@@ -526,6 +526,14 @@ class Inference:
         parts.extend(self._from_callers(module, scope, arg))
         result = union(*parts) if parts else BOTTOM
         return result or (OPEN,)
+
+    def _handed_for(self, module: "Module", scope: Scope, arg: ast.arg, declared: Values) -> Values:
+        """The objects that callers hand to a parameter whose annotation tells their kind; nothing when none is seen."""
+        kinds = {v.kind for v in declared if isinstance(v, Driver)}
+        if not kinds or len(kinds) != len(known(declared)):
+            return BOTTOM
+        given = [v for part in self._from_callers(module, scope, arg) for v in part]
+        return union(*((v,) for v in given if isinstance(v, Driver) and v.kind in kinds))
 
     def _owners_of_decorated(self, module: "Module", scope: Scope) -> Values:
         """The objects whose methods a decorator of this module wraps in a function: what the ``self`` of that function is."""
@@ -1268,7 +1276,7 @@ class Inference:
             outside = [*self._outside_stores(module, value, name), *self._from_construction(value, name)]
             if (outside and self.agreed(union(*outside)) is not None) or not parts:
                 parts = outside
-        result = union(*parts) if parts else BOTTOM
+        result = _made(union(*parts)) if parts else BOTTOM
         if node is not None and not known(result) and not any(v is UNKNOWN for v in result):
             # a base class or mixin reads what only its subclasses set
             subclass = self._from_subclasses(value, name, node, module)
@@ -2578,6 +2586,12 @@ class _Result(Value):
 
     def __init__(self, awaitable: Awaitable) -> None:
         self.awaitable = awaitable
+
+
+def _made(values: Values) -> Values:
+    """Alternatives without the objects that an annotation describes, where it is seen how one of the same kind is made."""
+    made = {v.kind for v in values if isinstance(v, Driver) and not v.described} if len(values) > 1 else set()
+    return tuple(v for v in values if not (isinstance(v, Driver) and v.kind in made and v.described)) if made else values
 
 
 def _something(values: Values) -> Values:

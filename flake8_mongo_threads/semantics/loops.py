@@ -17,7 +17,7 @@ from flake8_mongo_threads.semantics.lifecycle import is_kept
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import exclusive
 from flake8_mongo_threads.semantics.spawns import Work, flatten, repeating_loop
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, ends
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, ends, walk
 from flake8_mongo_threads.semantics.values import Awaitable, Driver, External, Function, Method, Sequence, Value
 
 if TYPE_CHECKING:
@@ -100,12 +100,12 @@ def _outer_clients(module: "Module", work: Work) -> dict[int, tuple[Driver, Step
     """The asynchronous clients that the work uses and that were not made by it: by identity, with the first use."""
     functions: list[Function] = []
     found: dict[int, tuple[Driver, Step]] = {}
-    candidates: list[tuple[Driver, Step]] = []
+    candidates: list[tuple[list[Driver], Step]] = []
     for value in _run(module, work):
         if isinstance(value, Function):
             functions.append(value)
         elif isinstance(value, Method):
-            candidates.append((value.owner, module.step(work.call, f"'{value.name}' runs here")))
+            candidates.append(([value.owner], module.step(work.call, f"'{value.name}' runs here")))
     reached: dict[Scope, Function] = {}
     pending = functions
     while pending and len(reached) < MAX_REACHED:
@@ -116,17 +116,24 @@ def _outer_clients(module: "Module", work: Work) -> dict[int, tuple[Driver, Step
         home = function.module
         for operation in operations_in(home, function.scope):
             if operation.owner.flavour != "sync" and (operation.io or operation.coroutine):
-                candidates.append((operation.owner, home.step(operation.node, f"'{operation.name}' uses the client")))
+                step = home.step(operation.node, f"'{operation.name}' uses the client")
+                candidates.append((operation.receivers(home), step))
         for cursor, node in _iterated(home, function.scope):
-            candidates.append((cursor, home.step(node, "a cursor of the client is iterated")))
+            candidates.append(([cursor], home.step(node, "a cursor of the client is iterated")))
         calls = home.calls.of(function.scope)
         pending.extend(edge.target for edge in calls.edges)
         for launched in calls.works:
             if launched.where == spawners.TASK:
                 pending.extend(launched.functions)
-    for owner, step in candidates:
-        client = owner.root("client")
-        if client is None or client.site is None:
+    handed: set[object] | None = None
+    for owners, step in candidates:
+        clients = {client.key(): client for owner in owners if (client := owner.root("client")) is not None}
+        if len(clients) > 1:
+            # a parameter that several callers give their own: this run has the one that it is called with
+            handed = _handed(module, work) if handed is None else handed
+            clients = {key: client for key, client in clients.items() if key in handed}
+        client = next(iter(clients.values()), None)
+        if client is None or client.site is None or len(clients) > 1:
             continue
         home = client.site.module
         node = client.site.node
@@ -137,6 +144,13 @@ def _outer_clients(module: "Module", work: Work) -> dict[int, tuple[Driver, Step
             continue
         found.setdefault(id(node), (client, step))
     return found
+
+
+def _handed(module: "Module", work: Work) -> set[object]:
+    """The clients that a launch gives to what it runs, by identity."""
+    given = [a for node in walk(work.call) if isinstance(node, ast.Call) for a in (*node.args, *(k.value for k in node.keywords))]
+    held = [v.root("client") for expression in given for v in module.values(expression) if isinstance(v, Driver)]
+    return {client.key() for client in held if client is not None}
 
 
 def _iterated(module: "Module", scope: Scope) -> list[tuple[Driver, ast.AST]]:

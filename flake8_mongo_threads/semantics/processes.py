@@ -14,7 +14,7 @@ from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import objects_of_workers
 from flake8_mongo_threads.semantics.spawns import Work
 from flake8_mongo_threads.semantics.syntax import CHAINS, FUNCTIONS, argument, base_of, constant, ends, keyword, last_name
-from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Partial, Sequence, Site, Value, known
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Partial, Sequence, Site, Value
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -326,11 +326,7 @@ def _steps_through(module: "Module", context: Context, node: ast.AST, hit: "tupl
 
 def _all_at_import(module: "Module", operation: Operation) -> bool:
     """Whether every client that an operation can be meant for is opened at import: a parameter may be given others, too."""
-    receiver = (
-        operation.call.func.value if operation.call is not None and isinstance(operation.call.func, ast.Attribute) else operation.node
-    )
-    drivers = [v for v in known(module.values(receiver)) if isinstance(v, Driver)]
-    clients = [driver.root("client") for driver in drivers]
+    clients = [driver.root("client") for driver in operation.receivers(module)]
     return bool(clients) and all(
         client is not None
         and client.site is not None
@@ -426,19 +422,21 @@ def inherited(module: "Module", operation: Operation, context: Context) -> Drive
 
 
 def _opened_by_parent(site: Site, work: Work, child: Function) -> bool:
-    """Whether a function that keeps its client in a global, or is cached, was called by the parent before it started a process.
+    """Whether a function that keeps its client in a global or on a class, or is cached, was called by the parent before it started a
+    process.
 
     Not when the child makes a client of its own: by an initializer, or by a function that assigns the global without asking
     whether there is a client.
     """
     maker, home = site.module, site.module.index.scope(site.node).function
-    if home.kind != "function" or home.cls is not None or home.is_async or (isinstance(site.node, ast.Call) and _lazy(site.node)):
+    if home.kind != "function" or home.is_async or (isinstance(site.node, ast.Call) and _lazy(site.node)):
         return False
     cached = maker.inference.is_cached(maker, home)
     statement = maker.index.statement(site.node)
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target] if isinstance(statement, ast.AnnAssign) else []
     kept = [t.id for t in targets if isinstance(t, ast.Name) and t.id in home.globals]
-    if not (cached or kept) or any(last_name(c.func) == "getpid" for c in maker.index.calls_in.get(home, ())):
+    on_class = [name for t in targets if isinstance(t, ast.Attribute) for name in _on_class(maker, t, home)]
+    if not (cached or kept or on_class) or any(last_name(c.func) == "getpid" for c in maker.index.calls_in.get(home, ())):
         return False
     if not any(home in reached for reached in _run_before(work, maker)):
         return False
@@ -447,12 +445,24 @@ def _opened_by_parent(site: Site, work: Work, child: Function) -> bool:
     writers = {
         b.scope.function for name in kept for b in maker.index.module_scope.bindings.get(name, ()) if b.scope.function.kind == "function"
     }
+    stores = [s.scope.function for name in on_class for s in maker.index.attribute_stores.get(name, ())]
+    writers |= {writer for writer in stores if writer.cls is home.cls}
     anew = {w for w in writers if w is not home or not conditional(maker, site.node)}
     inside = [
         child,
         *(f for w in work.module.calls.works if w.where == spawners.PROCESS for f in w.functions if f.scope is not child.scope),
     ]
     return not any(f.scope in anew or any(h.scope in anew for h in helpers(f)) for f in inside)
+
+
+def _on_class(module: "Module", target: ast.Attribute, home: Scope) -> list[str]:
+    """The attributes through which a class, or the one object that it keeps, holds what is assigned: ``cls.client``,
+    ``cls._instance.client``; none when it does not."""
+    names, holder = [target.attr], target.value
+    if isinstance(holder, ast.Attribute) and home.name == "__new__":
+        names, holder = [holder.attr, target.attr], holder.value
+    values = module.values(holder)
+    return names if values and all(isinstance(v, Class) for v in values) else []
 
 
 def _lazy(made: ast.Call) -> bool:

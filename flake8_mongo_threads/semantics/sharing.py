@@ -89,27 +89,23 @@ def objects_of_workers(module: "Module") -> list[HandOver]:
         if not (call.args or call.keywords):
             continue
         reads = [
-            driver
+            value
             for function in (*runs, *helpers(runs[0]))
             if function is runs[0] or same_object(runs[0], function)
-            for driver, how, _ in captured(function)
+            for _, how, node in captured(function)
             if how == "self"
+            for value in function.module.values(node)
+            if isinstance(value, Driver)
         ]
         read = {driver.key() for driver in reads}
         # what is known of a parameter by its annotation alone is whatever the constructor is given for it
-        declared = {driver.kind for driver in reads if _by_annotation(driver)}
+        declared = {driver.kind for driver in reads if driver.described}
         for expression in (*call.args, *(k.value for k in call.keywords)):
             inner = expression.value if isinstance(expression, ast.Starred) else expression
             for driver in drivers_in(module, module.values(inner)):
                 if driver.key() in read or driver.kind in declared:
                     found.append(HandOver(module, work, driver, "argument", inner))
     return found
-
-
-def _by_annotation(driver: Driver) -> bool:
-    """Whether an object is known from the annotation of a parameter alone."""
-    site = driver.site
-    return site is not None and any(isinstance(up, ast.arg) for up in (site.node, *site.module.index.ancestors(site.node)))
 
 
 def worker_objects(module: "Module") -> list[Work]:

@@ -90,6 +90,25 @@ class Driver(Value):
         """Family and flavour."""
         return (self.family, self.flavour)
 
+    @property
+    def described(self) -> bool:
+        """Whether it is known from an annotation alone, and not by what makes it."""
+        if self.site is None:
+            return False
+        node = self.site.node
+        for up in self.site.module.index.ancestors(node):
+            if isinstance(up, (ast.arg, ast.AnnAssign)):
+                return isinstance(up, ast.arg) or node is up.annotation
+            if isinstance(up, ast.stmt):
+                return False
+            node = up
+        return False
+
+    @property
+    def lineage(self) -> object:
+        """Its key and those of all it was made from: two clients that come the same way give two collections."""
+        return self.key() if self.parent is None else (self.key(), self.parent.lineage)
+
     def root(self, family: str) -> "Driver | None":
         """This object, or the nearest one it was made from, that is of the given family."""
         value: Driver | None = self
@@ -340,7 +359,7 @@ def union(*parts: Values) -> Values:
     found: dict[object, Value] = {}
     for part in parts:
         for value in part:
-            found.setdefault(value.key(), value)
+            found.setdefault(value.lineage if isinstance(value, Driver) else value.key(), value)
     if len(found) > MAX_ALTERNATIVES:
         drivers = [v for v in found.values() if isinstance(v, Driver)]
         if len(drivers) == len(found) and len({v.kind for v in drivers}) == 1:
