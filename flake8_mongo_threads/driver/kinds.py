@@ -30,6 +30,14 @@ FAMILIES = (
 )
 FLAVOURS = ("sync", "async", "motor")
 
+_NOUNS = {
+    "gridfs-bucket": "GridFS bucket",
+    "gridfs": "GridFS",
+    "grid-in": "GridFS file",
+    "grid-out": "GridFS file",
+    "grid-out-cursor": "GridFS cursor",
+}
+
 OPERATION_NAMES: frozenset[str] = frozenset(data.OPERATIONS.split())
 """Names of members that, in some family and flavour, do I/O or give a driver object: a filter before any inference."""
 
@@ -53,6 +61,11 @@ class Member(NamedTuple):
     result: str
     """What comes back, after awaiting: a family, ``self`` (the receiver), ``document``, ``documents`` (a list of them),
     ``result`` (of a write), ``options`` (of a client), or nothing that is tracked."""
+
+
+def noun(family: str) -> str:
+    """What an object of a family is called in messages: ``collection``, ``change stream``, ``GridFS file``."""
+    return _NOUNS.get(family) or family.replace("-", " ")
 
 
 _members: dict[tuple[str, str], dict[str, Member]] = {}

@@ -61,10 +61,10 @@ def check(module: "Module", fact: ForeignSession) -> Iterator[Finding]:
     where = f" started at {site.module.where(site.node, module)}" if site is not None else ""
     name = fact.operation.name
     names = {"sync": "a synchronous", "async": "an asynchronous", "motor": "a Motor"}
-    family = fact.operation.owner.family
-    start = "start it with that client" if family == "client" else f"start it with the client of the {family}"
+    owner = fact.operation.owner
+    start = "start it with that client" if owner.family == "client" else f"start it with the client of the {owner.noun}"
     if fact.how == "colour":
-        text = f"{names[fact.session.flavour]} session{where} is given to '{name}' of {names[fact.operation.owner.flavour]} {family}, which refuses it: {start}"
+        text = f"{names[fact.session.flavour]} session{where} is given to '{name}' of {names[owner.flavour]} {owner.noun}, which refuses it: {start}"
     elif fact.how == "client":
         text = f"session{where} belongs to another client than '{name}' uses, which raises InvalidOperation: {start}"
     else:

@@ -78,7 +78,7 @@ def check(module: "Module", fact: Reentry) -> Iterator[Finding]:
     yield RULE.finding(
         module,
         fact.span,
-        f"'{fact.name}' of a {fact.owner.family} runs in {fact.text}: it hangs when the signal comes while the driver holds a lock, set a flag or raise SystemExit and close after it",
+        f"'{fact.name}' of a {fact.owner.noun} runs in {fact.text}: it hangs when the signal comes while the driver holds a lock, set a flag or raise SystemExit and close after it",
         fact.steps,
         cause=fact.cause,
     )

@@ -73,7 +73,7 @@ def check(module: "Module", fact: Reentry) -> Iterator[Finding]:
     yield RULE.finding(
         module,
         fact.span,
-        f"'{fact.name}' of a {fact.owner.family} runs in {fact.text}: {consequence}, use a context manager or an explicit close",
+        f"'{fact.name}' of a {fact.owner.noun} runs in {fact.text}: {consequence}, use a context manager or an explicit close",
         fact.steps,
         cause=fact.cause,
     )

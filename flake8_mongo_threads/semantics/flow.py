@@ -11,6 +11,7 @@ A state maps keys to how things are. A key is a place (``("place", base, path)``
 import ast
 from typing import TYPE_CHECKING
 
+from flake8_mongo_threads.driver import kinds
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.closers import (
     STACKS,
@@ -97,7 +98,7 @@ class UseAfterClose:
         self.again = not escapes and at >= line and closed_at is not node and not isinstance(closed_at, WITHS)
         """Whether the close stands behind the use, in a loop around both."""
         told = "it is used by the next iteration" if self.again else "it is used afterwards"
-        steps = (module.step(closed_at, f"the {family} is closed here"), module.step(node, told))
+        steps = (module.step(closed_at, f"the {kinds.noun(family)} is closed here"), module.step(node, told))
         self.steps: tuple[Step, ...] = steps
 
 

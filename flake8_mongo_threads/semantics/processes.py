@@ -54,7 +54,7 @@ class SentToProcess:
         self.how = how
         place = node if how == "argument" and node in module.index.parents else work.target
         self.span: Span = module.source.span(place)
-        steps = [value.site.step(f"the {value.family} is made here")] if value.site is not None else []
+        steps = [value.site.step(f"the {value.noun} is made here")] if value.site is not None else []
         self.steps: tuple[Step, ...] = (*steps, module.step(work.call, "handed to another process here"))
 
 

@@ -249,7 +249,7 @@ def _shared(module: "Module", hand_over: HandOver, text: str) -> Shared:
     work = hand_over.work
     steps: list[Step] = []
     if hand_over.value.site is not None:
-        steps.append(hand_over.value.site.step(f"the {hand_over.value.family} is made here"))
+        steps.append(hand_over.value.site.step(f"the {hand_over.value.noun} is made here"))
     steps.append(module.step(work.call, f"it {text}"))
     return Shared(module, work.call, hand_over.value, work.where, hand_over.how, text, tuple(steps), work)
 
@@ -675,7 +675,7 @@ def stored_objects(module: "Module") -> list[Shared]:
                     seen.add(value.key())
                     text = f"is kept in {store[1]} and used by {context.text}"
                     steps = (
-                        value.site.step(f"the {value.family} is made here"),
+                        value.site.step(f"the {value.noun} is made here"),
                         *context.steps,
                         module.step(operation.node, "it is used here"),
                     )

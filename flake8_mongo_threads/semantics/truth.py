@@ -31,7 +31,7 @@ class TruthTest:
         """The release since which it raises, with the product's name."""
         self.only_truth = only_truth
         """Whether nothing but the truth value is used: not the operand that ``or`` gives."""
-        self.steps = (driver.site.step(f"the {driver.family} is made here"),) if driver.site is not None else ()
+        self.steps = (driver.site.step(f"the {driver.noun} is made here"),) if driver.site is not None else ()
         span = module.source.name_span(node)
         self.cause = f"name@{span.line}:{span.col}"
 

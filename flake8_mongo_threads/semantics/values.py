@@ -7,10 +7,10 @@ name; ``OPEN`` that it comes from a parameter about which the program says nothi
 import ast
 from typing import TYPE_CHECKING
 
+from flake8_mongo_threads.driver import kinds
 from flake8_mongo_threads.findings import Step
 
 if TYPE_CHECKING:
-    from flake8_mongo_threads.driver.kinds import Member
     from flake8_mongo_threads.semantics.module import Module
     from flake8_mongo_threads.semantics.scopes import Scope
 
@@ -91,6 +91,11 @@ class Driver(Value):
         return (self.family, self.flavour)
 
     @property
+    def noun(self) -> str:
+        """What it is called in messages."""
+        return kinds.noun(self.family)
+
+    @property
     def described(self) -> bool:
         """Whether it is known from an annotation alone, and not by what makes it."""
         if self.site is None:
@@ -124,7 +129,7 @@ class Method(Value):
 
     __slots__ = ("member", "name", "owner")
 
-    def __init__(self, owner: Driver, name: str, member: "Member") -> None:
+    def __init__(self, owner: Driver, name: str, member: "kinds.Member") -> None:
         self.owner = owner
         self.name = name
         self.member = member
