@@ -52,7 +52,7 @@ class SentToProcess:
         self.work = work
         self.value = value
         self.how = how
-        place = node if how == "argument" and node in module.index.parents else work.target
+        place = node if how == "argument" and node in module.index.parents and module.index.within(node, work.call) else work.target
         self.span: Span = module.source.span(place)
         steps = [value.site.step(f"the {value.family} is made here")] if value.site is not None else []
         self.steps: tuple[Step, ...] = (*steps, module.step(work.call, "handed to another process here"))
@@ -107,9 +107,15 @@ def _holder_sent(module: "Module", work: Work) -> tuple[Driver, str, ast.AST] | 
 
 
 def _elements(module: "Module", value: Value) -> list[Value]:
-    if isinstance(value, Sequence):
-        return [v for e in value.elements[:8] for v in module.inference.element(e)]
-    return [value]
+    """The objects in a container, and in the tuples that it holds: ``[(store, key) for key in keys]``."""
+    found = [value]
+    for _ in range(2):
+        found = [
+            inner
+            for v in found
+            for inner in ((x for e in v.elements[:8] for x in module.inference.element(e)) if isinstance(v, Sequence) else (v,))
+        ]
+    return found
 
 
 def _held(value: Value) -> Driver | None:
@@ -593,6 +599,9 @@ def _unopened(module: "Module", site: Site, context: Context) -> bool:
 DAEMON_OPEN = frozenset(("daemon.DaemonContext().open", "daemon.daemon.DaemonContext().open"))
 SERVER_STARTS = frozenset(("tornado.httpserver.HTTPServer().start", "tornado.tcpserver.TCPServer().start"))
 
+_SAME_PROCESS = frozenset((spawners.THREAD, spawners.TASK, spawners.RUN, spawners.CALLBACK, spawners.JOB, spawners.GREENLET))
+"""Where work that a process launches runs in that very process."""
+
 Region = tuple[list[ast.stmt], str, ast.AST]
 
 
@@ -606,7 +615,10 @@ def _fork_regions(module: "Module") -> list[Region]:
             continue
         line = call.lineno
         if value.path in ("os.fork", "os.forkpty", "pty.fork"):
-            found.extend((body, f"the child forked at line {line}", call) for body in _child_branches(module, call, scope))
+            branches, goes_on = _child_branches(module, call, scope)
+            found.extend((body, f"the child forked at line {line}", call) for body in branches)
+            if goes_on:
+                found.extend(_after_calls(module, scope.function))
         elif value.path in DAEMON_OPEN or value.path == "tornado.process.fork_processes" or _starts_processes(value.path, call):
             statement = index.statement(call)
             if statement in index.place:
@@ -617,6 +629,19 @@ def _fork_regions(module: "Module") -> list[Region]:
             for node, _ in index.withs:
                 if any(item.context_expr is call or _is_context(module, item.context_expr, call) for item in node.items):
                     found.append((node.body, f"the daemon process forked at line {node.lineno}", node))
+    return found
+
+
+def _after_calls(module: "Module", function: Scope) -> list[Region]:
+    """What follows the calls of a function that only a child comes back from: ``daemonize()``."""
+    found: list[Region] = []
+    for edges in module.calls.edges.values():
+        for edge in edges:
+            statement = module.index.statement(edge.node)
+            if edge.target.scope is function and edge.how == "call" and statement in module.index.place:
+                owner, field, position = module.index.place[statement]
+                text = f"the child that comes back from '{function.name}' (line {getattr(edge.node, 'lineno', 1)})"
+                found.append((getattr(owner, field)[position + 1 :], text, edge.node))
     return found
 
 
@@ -634,7 +659,9 @@ def _is_context(module: "Module", expression: ast.AST, call: ast.Call) -> bool:
     return any(isinstance(v, External) and v.site is not None and v.site.node is call for v in module.values(expression))
 
 
-def _child_branches(module: "Module", call: ast.Call, scope: Scope) -> list[list[ast.stmt]]:
+def _child_branches(module: "Module", call: ast.Call, scope: Scope) -> tuple[list[list[ast.stmt]], bool]:
+    """The statements that only the child runs, and whether it alone leaves the function, because the parent exits."""
+    goes_on = False
     index = module.index
     statement = index.statement(call)
     names: set[str] = set()
@@ -662,7 +689,8 @@ def _child_branches(module: "Module", call: ast.Call, scope: Scope) -> list[list
             if ends(owner.body) and owner in index.place:
                 holder, field, position = index.place[owner]
                 found.append(getattr(holder, field)[position + 1 :])
-    return found
+                goes_on = goes_on or not isinstance(owner.body[-1], (ast.Return, ast.Break, ast.Continue))
+    return found, goes_on
 
 
 def _cases(module: "Module", call: ast.Call, scope: Scope, names: set[str]) -> list[list[ast.stmt]]:
@@ -719,17 +747,19 @@ def _operations_below(module: "Module", statements: list[ast.stmt]) -> list[Oper
         return False
 
     found = [o for o in module.facts(Operation) if below(o.node)]
-    pending = [e for edges in module.calls.edges.values() for e in edges if e.target.module is module and below(e.node)]
+    pending = [e.target for edges in module.calls.edges.values() for e in edges if below(e.node)]
     seen: set[Scope] = set()
+    pending.extend(f for work in module.calls.works if work.where in _SAME_PROCESS and below(work.call) for f in work.functions)
     for _ in range(32):
         if not pending:
             break
-        edge = pending.pop(0)
-        if edge.target.scope in seen:
+        function = pending.pop(0)
+        if function.module is not module or function.scope in seen:
             continue
-        seen.add(edge.target.scope)
-        found.extend(operations_in(module, edge.target.scope))
-        pending.extend(e for e in module.calls.inside(edge.target.scope) if e.target.module is module)
+        seen.add(function.scope)
+        found.extend(operations_in(module, function.scope))
+        pending.extend(e.target for e in module.calls.inside(function.scope))
+        pending.extend(f for work in module.calls.launched_in(function.scope) if work.where in _SAME_PROCESS for f in work.functions)
     return found
 
 
