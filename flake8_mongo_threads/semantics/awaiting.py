@@ -783,7 +783,7 @@ def sync_iterations(module: "Module") -> list[SyncIteration]:
         if result == "self" or result in CURSORS:
             made[operation.call] = None
     if module.project.may_be_async:
-        made.update((edge.node, None) for edges in module.calls.edges.values() for edge in edges if edge.how == "call")
+        made.update((edge.node, None) for edges in module.calls.edges.values() for edge in edges if edge.how in ("call", "property"))
     for call in made:
         start = index.parents[call] if call in index.awaited else call
         for use in uses(module, start):
