@@ -2944,6 +2944,7 @@ _EXTERNAL_CALLS: dict[str, Callable[[Inference, "Module", ast.Call, str], Values
     "builtins.getattr": _getattr,
     "builtins.enumerate": _enumerate,
     "builtins.zip": _zip,
+    "itertools.product": _zip,
     "builtins.map": _map,
     "itertools.repeat": _repeat,
     "builtins.dict": _dict_call,

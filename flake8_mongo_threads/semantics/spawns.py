@@ -245,6 +245,7 @@ def _declared(module: "Module", path: str) -> Launcher | None:
 
 def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
     """The work that one call launches."""
+    inference = module.inference
     found: list[Work] = []
     for path, launcher, pool in launcher_of(module, call):
         where = launcher.where
@@ -258,9 +259,12 @@ def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
             found.extend(_coroutine_work(module, scope, call, path, launcher, where, loop, pool))
             continue
         target = argument(call, launcher.index, launcher.keyword)
-        if target is None:
+        if target is None or (launcher.passing == spawners.DATASET and not constant(argument(call, 5, "num_workers"))):
             continue
         targets = module.values(target)
+        if launcher.passing == spawners.DATASET:
+            items = (inference.method_of(v, name) for v in targets if isinstance(v, Instance) for name in ("__getitem__", "__iter__"))
+            targets = tuple(method for method in items if method is not None)
         if targets == (NOTHING,):
             continue
         many = launcher.many or loop is not None
@@ -414,6 +418,8 @@ def _arguments(call: ast.Call, launcher: Launcher) -> list[ast.expr]:
         found.extend(k.value for k in call.keywords if k.arg is not None and k.arg != launcher.keyword)
     elif launcher.passing in (spawners.EACH, spawners.STAR):
         found.extend(a for a in call.args[launcher.index + 1 :])
+    elif launcher.passing == spawners.DATASET:
+        found.extend([dataset] if (dataset := argument(call, launcher.index, launcher.keyword)) is not None else [])
     return found
 
 
