@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.carrying import helpers, made_by_work
 from flake8_mongo_threads.semantics.closers import opened_by
 from flake8_mongo_threads.semantics.contexts import Context
@@ -232,11 +233,17 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
             client = inherited(module, operation, context)
             if client is not None and (context.work is None or (id(context.work.call), client.key()) not in sent):
                 add(operation.node, scope, client, operation.name, context.text, _steps(module, client, context, operation))
-        if context.handler is not None:
-            for edge in module.calls.edges.get(scope, ()):
-                hit = _uses(edge.target, 0, frozenset()) if edge.target.module is not module and edge.how == "call" else None
-                if hit is not None and _all_at_import(hit[0], hit[1]):
-                    add(edge.node, scope, hit[2], hit[1].name, context.text, _steps_through(module, context, edge.node, hit))
+        for edge in module.calls.edges.get(scope, ()):
+            if edge.target.module is module or edge.how != "call" or _imported_here(edge.node, scope):
+                continue
+            hit = _uses(edge.target, 0, frozenset(), ((module, edge),))
+            if hit is None or not (_by_constructor(hit[2]) or _all_at_import(hit[0], hit[1])):
+                continue
+            steps = _steps_through(module, context, edge.node, hit)
+            if context.handler is not None:
+                add(edge.node, scope, hit[2], hit[1].name, context.text, steps)
+            elif context.work is not None and (id(context.work.call), hit[2].key()) not in sent:
+                add(context.work.call, scope, hit[2], hit[1].name, context.text, steps)
     for region, text, start in _fork_regions(module):
         for operation in _operations_below(module, region):
             client = _before(module, operation, start)
@@ -262,7 +269,7 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
         for scope in (hook, *(h.scope for h in helpers(Function(module, hook)) if h.module is module)):
             for operation in operations_in(module, scope):
                 client = _before(module, operation, hook.node)
-                if client is None or _rebound_in_child(module, operation) or _imported_here(operation):
+                if client is None or _rebound_in_child(module, operation) or _imported_here(operation.node, operation.scope.function):
                     continue
                 origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
                 steps = (
@@ -311,12 +318,17 @@ def _hooks(module: "Module") -> list[tuple[Scope, str]]:
     return found
 
 
-def _imported_here(operation: Operation) -> bool:
-    """Whether the receiver is imported by the function itself: then the child is the first to import it."""
-    node = base_of(operation.node, CHAINS)
-    if not isinstance(node, ast.Name):
+def _imported_here(node: ast.AST, function: Scope) -> bool:
+    """Whether what is used or called is imported by the function itself: then the child is the first to import it."""
+    node = base_of(node, CHAINS)
+    if not isinstance(node, ast.Name) or function.kind == "module":
         return False
-    return any(b.how == "import" for b in operation.scope.function.bindings.get(node.id, ()) if operation.scope.function.kind != "module")
+    return any(b.how == "import" for b in function.bindings.get(node.id, ()))
+
+
+def _by_constructor(client: Driver) -> bool:
+    """Whether a client is made by a function or a class, of which something else shows that it ran at import."""
+    return client.site is not None and client.site.module.index.scope(client.site.node).function.kind == "function"
 
 
 def _steps(module: "Module", client: Driver, context: Context, operation: Operation) -> tuple[Step, ...]:
@@ -408,7 +420,8 @@ def inherited(module: "Module", operation: Operation, context: Context) -> Drive
         return None
     site = client.site
     home = site.module.index.scope(site.node).function
-    at_import = home.kind in ("module", "class") or _made_by_global(module, operation, site)
+    places = [*_places(module, operation), *_called_on(operation, [(module, edge) for edge in context.chain])]
+    at_import = home.kind in ("module", "class") or _made_by_global(places, site)
     root = context.root
     in_constructor = (
         home.cls is not None
@@ -509,9 +522,12 @@ def _same_class(module: "Module", scope: Scope, home: Scope) -> bool:
     return any(cls is home.cls for _, cls in module.inference.resolution_order(Class(module, scope.cls)))
 
 
-def _made_by_global(module: "Module", operation: Operation, site: Site) -> bool:
-    """Whether a module makes the client while it is imported, by a function or class that its top level calls: ``storage = Storage()``."""
-    for home, node in _places(module, operation):
+def _made_by_global(places: "list[tuple[Module, ast.AST]]", site: Site) -> bool:
+    """Whether a module makes the client while it is imported, by a function or class that its top level calls: ``storage = Storage()``.
+
+    ``places`` are the expressions that lead from the client to the object that is used.
+    """
+    for home, node in places:
         base = base_of(node, CHAINS)
         scope = home.index.scope(base).binder(base.id) if isinstance(base, ast.Name) else None
         if scope is not None and scope.kind == "function" and isinstance(base, ast.Name):
@@ -536,6 +552,20 @@ def _made_by_global(module: "Module", operation: Operation, site: Site) -> bool:
             if isinstance(maker, Function) and id(site.node) in opened_by(maker):
                 return True
     return False
+
+
+def _called_on(operation: Operation, chain: "list[tuple[Module, Edge]]") -> "list[tuple[Module, ast.AST]]":
+    """The call of the object that an operation on ``self`` belongs to: ``storage.save(row)``; nothing for other operations."""
+    used, scope = operation.node, operation.scope.function
+    for home, edge in reversed(chain):
+        base = base_of(used, CHAINS)
+        if scope.cls is None or not scope.positional or not isinstance(base, ast.Name) or base.id != scope.positional[0].arg:
+            return []
+        used, scope = edge.node, edge.caller.function
+        base = base_of(used, CHAINS)
+        if not (isinstance(base, ast.Name) and scope.cls is not None and scope.positional and base.id == scope.positional[0].arg):
+            return [(home, used)]
+    return []
 
 
 def _places(module: "Module", operation: Operation) -> "list[tuple[Module, ast.AST]]":
@@ -830,7 +860,9 @@ def _elsewhere(module: "Module", spawn: bool) -> list[ForkedUse]:
     return found
 
 
-def _uses(function: Function, depth: int, active: frozenset[int]) -> tuple["Module", Operation, Driver] | None:
+def _uses(
+    function: Function, depth: int, active: frozenset[int], chain: "tuple[tuple[Module, Edge], ...]" = ()
+) -> tuple["Module", Operation, Driver] | None:
     module, scope = function.module, function.scope
     if depth > MAX_DEPTH or id(scope) in active:
         return None
@@ -844,10 +876,11 @@ def _uses(function: Function, depth: int, active: frozenset[int]) -> tuple["Modu
             and constant(keyword(client.site.node, "connect")) is False
             and keyword(client.site.node, "connect") is not None
         )
-        if home.kind in ("module", "class") and not lazy and not _rebound_in_child(module, operation):
+        early = home.kind in ("module", "class") or _made_by_global(_called_on(operation, list(chain)), client.site)
+        if early and not lazy and not _rebound_in_child(module, operation):
             return module, operation, client
     for edge in module.calls.inside(scope):
-        inner = _uses(edge.target, depth + 1, active | {id(scope)})
+        inner = _uses(edge.target, depth + 1, active | {id(scope)}, (*chain, (module, edge)))
         if inner is not None:
             return inner
     return None
