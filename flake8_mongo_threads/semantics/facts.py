@@ -506,6 +506,7 @@ def _one_of_several(module: "Module", scope: Scope, edge: Edge, depth: int) -> b
         other.node is edge.node
         and other.how == edge.how
         and other.target.scope is not edge.target.scope
+        and (edge.how != "enter" or other.target.scope.name == edge.target.scope.name)  # ``with`` runs both of its methods
         and not says_nothing(other.target.scope.node)
         and blocks(other.target, depth) is None
         for other in module.calls.inside(scope)
