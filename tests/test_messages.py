@@ -40,7 +40,7 @@ _LIBRARIES = re.compile(
     re.IGNORECASE,
 )
 _OBJECT = re.compile(
-    r"'[^']+'|\b(?:[A-Z]\w*)?(?:Client|Cursor|Session|Collection|Database|Bucket|GridIn|GridOut|Error|Exception|Reconnect|Timeout|Failure)\b"
+    r"'[^']+'|\b(?:[A-Z]\w*)?(?:Client|Cursor|ChangeStream|Session|Transaction|Collection|Database|Bucket|GridIn|GridOut|Error|Exception|Reconnect|Timeout|Failure)\b"
     r"|\b(?:args|bind\(\)|client|client option|collection|comprehension|cursor|change stream|database|document|field|GridFS|insert|iteration"
     r"|lambda|listener|lock|maxPoolSize|Motor|session|synchronous operation|tasks|transaction|unpacking|error)\b"
 )

@@ -32,6 +32,8 @@ STAR = "star"
 """Each element of the iterable behind the callable is the tuple of arguments of one call."""
 COROUTINE = "coroutine"
 """The argument is a coroutine or several (``*coros``, or a list): the call that made it runs there."""
+DATASET = "dataset"
+"""The argument is an object that the workers, when a literal says that there are some, ask for its items."""
 NONE = "none"
 
 
@@ -159,6 +161,7 @@ LAUNCHERS: dict[str, Launcher] = {
     "rq.Queue().enqueue": Launcher(PROCESS, 0, "f", REST, label="RQ job"),
     "rq.Queue().enqueue_in": Launcher(PROCESS, 1, "func", REST, label="RQ job"),
     "rq.Queue().enqueue_at": Launcher(PROCESS, 1, "f", REST, label="RQ job"),
+    "torch.utils.data.DataLoader": Launcher(PROCESS, 0, "dataset", DATASET, True, label="data loader"),
     "multiprocessing.managers.BaseManager().start": Launcher(PROCESS, 0, "initializer", TUPLE, False, 1, args_keyword="initargs"),
     "os.register_at_fork": Launcher(PROCESS, 99, "after_in_child", NONE, label="after-fork hook"),
     "pika.adapters.blocking_connection.BlockingChannel().basic_consume": Launcher(

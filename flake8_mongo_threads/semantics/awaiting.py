@@ -189,6 +189,8 @@ def _plain_use(node: ast.AST, up: ast.AST) -> str:
         return "attribute"
     if isinstance(up, ast.Subscript):
         return "subscript" if node is up.value else "other"
+    if (isinstance(up, ast.keyword) and up.arg is None) or (isinstance(up, ast.Dict) and _spread_into(up, node)):
+        return "unpack"
     if isinstance(up, (ast.Call, ast.keyword)):
         return "called" if isinstance(up, ast.Call) and node is up.func else "argument"
     if isinstance(up, (ast.Starred, ast.YieldFrom)):
@@ -229,6 +231,11 @@ def _plain_use(node: ast.AST, up: ast.AST) -> str:
     if isinstance(up, ast.Yield):
         return "yield"
     return "other"
+
+
+def _spread_into(display: ast.Dict, node: ast.AST) -> bool:
+    """``{**node}``."""
+    return any(key is None and value is node for key, value in zip(display.keys, display.values, strict=True))
 
 
 def _argument(module: "Module", node: ast.AST, up: ast.AST) -> str:
@@ -768,15 +775,17 @@ def sync_iterations(module: "Module") -> list[SyncIteration]:
     for operation in module.facts(Operation):
         if operation.implicit and operation.owner.flavour != "sync":
             add(operation.node, index.parents.get(operation.node), operation.name, operation.owner)
+    made: dict[ast.AST, None] = {}
     for operation in module.facts(Operation):
         if operation.call is None or operation.method is None or operation.owner.flavour == "sync":
             continue
         result = operation.method.member.result
-        if result != "self" and result not in CURSORS:
-            continue
-        start: ast.AST = operation.call
-        if operation.call in index.awaited:
-            start = index.parents[operation.call]
+        if result == "self" or result in CURSORS:
+            made[operation.call] = None
+    if module.project.may_be_async:
+        made.update((edge.node, None) for edges in module.calls.edges.values() for edge in edges if edge.how in ("call", "property"))
+    for call in made:
+        start = index.parents[call] if call in index.awaited else call
         for use in uses(module, start):
             grows = use.how == "operand" and isinstance(use.at, ast.AugAssign) and isinstance(use.at.op, ast.Add)
             if (use.how not in ("iteration", "unpack") and not grows) or use.collected:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flake8_mongo_threads.semantics.modules import EXTERNAL_ROOTS
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.spawns import LAUNCHER_NAMES, Work, works_of
+from flake8_mongo_threads.semantics.spawns import JOBLIB, LAUNCHER_NAMES, Work, works_of
 from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, last_name
 from flake8_mongo_threads.semantics.values import Class, External, Function, Instance, Method, Partial, Value, Values
 
@@ -137,7 +137,7 @@ class CallGraph:
             for value in callees:
                 if isinstance(value, (Class, External, Partial)):
                     result.constructions.append((call, scope, value))
-                    launches = launches or isinstance(value, Class)
+                    launches = launches or isinstance(value, Class) or (isinstance(value, External) and value.path in JOBLIB)
             if any(isinstance(value, Method) for value in callees):
                 method = module.inference.method(module, call.func)
                 if method is not None:

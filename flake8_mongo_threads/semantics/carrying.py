@@ -100,14 +100,15 @@ def dealt(module: "Module", expression: ast.AST, depth: int = 0) -> list[tuple[D
         if not isinstance(value, Sequence):
             continue
         made = value.site.node if value.site is not None else None
-        if isinstance(made, ast.Call) and last_name(made.func) == "zip" and depth < 3:
+        if isinstance(made, ast.Call) and last_name(made.func) in ("zip", "product") and depth < 3:
             for source in made.args:
                 found.extend(dealt(value.site.module, source, depth + 1))  # type: ignore[union-attr]
             continue
         repeated = isinstance(made, ast.BinOp) or (isinstance(made, ast.Call) and last_name(made.func) == "repeat")
         times: dict[object, int] = {}
         drivers: list[Driver] = []
-        for element in value.elements[:MAX_ELEMENTS]:
+        elements = value.elements or [e for _, e in module.inference.entries(module, target, value)]
+        for element in elements[:MAX_ELEMENTS]:
             inside = drivers_in(module, module.inference.element(element))
             for key in {d.key() for d in inside}:
                 times[key] = times.get(key, 0) + 1

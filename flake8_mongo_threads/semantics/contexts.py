@@ -11,7 +11,7 @@ from flake8_mongo_threads.concurrency import frameworks, spawners
 from flake8_mongo_threads.concurrency.frameworks import DECORATORS, METHODS, ONCE, REGISTRARS, Handler
 from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics.calls import Edge
-from flake8_mongo_threads.semantics.inference import dependency
+from flake8_mongo_threads.semantics.inference import dependency, own_object
 from flake8_mongo_threads.semantics.lifecycle import selected
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
@@ -153,6 +153,29 @@ class Contexts:
                         step = module.step(binding.node, "'__del__' runs whenever the garbage collector decides")
                         context = Context(spawners.FINALIZER, False, binding.node, "'__del__'", (step,), root=function.scope)
                         self._add(function.scope, context)
+        if module.project.mentions("__del__"):
+            for cls in module.index.classes:
+                if cls.node.bases and "__del__" not in cls.bindings:  # type: ignore[attr-defined]
+                    self._inherited_finalizer(cls)
+
+    def _inherited_finalizer(self, cls: Scope) -> None:
+        """What a class defines itself of the methods that an inherited ``__del__`` calls: ``def __del__(self): self.close()``."""
+        inference = self.module.inference
+        for home, base in inference.resolution_order(Class(self.module, cls)):
+            finalizers = list(inference.definitions(base, "__del__"))
+            for finalizer in finalizers:
+                for call in home.index.calls_in.get(finalizer, ()):
+                    func = call.func
+                    if not (isinstance(func, ast.Attribute) and func.attr in cls.bindings and own_object(home, func)):
+                        continue
+                    for method in inference.definitions(cls, func.attr):
+                        steps = (
+                            home.step(finalizer.node, "'__del__' runs whenever the garbage collector decides"),
+                            home.step(call, f"'__del__' calls '{func.attr}', which '{cls.name}' defines"),
+                        )
+                        self._add(method, Context(spawners.FINALIZER, False, call, "'__del__'", steps, root=method))
+            if finalizers:
+                return
 
     def _handler_roots(self, scope: Scope) -> None:
         module = self.module
@@ -468,12 +491,27 @@ class Contexts:
                         edge=edge,
                     ),
                 )
+            if context.where == spawners.PROCESS:
+                for work in calls.launched_in(scope):
+                    if work.where in (spawners.RUN, spawners.TASK):
+                        self._in_process(context, work)
             if context.many and (context.where in PER_REQUEST or context.where in THREADS or context.where in (LOOP, spawners.TASK)):
                 for work in calls.launched_in(scope):
                     if work.where == spawners.THREAD or (work.where in (spawners.TASK, spawners.GREENLET) and context.where != LOOP):
                         for function in work.functions:
                             if function.module is module:
                                 self.launch(function, work, True)
+
+    def _in_process(self, context: Context, work: Work) -> None:
+        """What a process runs on an event loop of its own runs in that process."""
+        for function in work.functions:
+            if function.module is self.module:
+                step = self.module.step(work.call, f"'{function.scope.name}' runs on its event loop")
+                inner = Context(
+                    context.where, context.many, context.node, context.text, (*context.steps[:MAX_STEPS - 1], step),
+                    root=context.root, work=context.work, parent=context,
+                )  # fmt: skip
+                self._add(function.scope, inner)
 
     @staticmethod
     def carries(context: Context, edge: Edge) -> bool:

@@ -34,7 +34,19 @@ from flake8_mongo_threads.semantics.lifecycle import (
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, repeating_loop
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, keyword, last_name, path_key, says_nothing
-from flake8_mongo_threads.semantics.values import Awaitable, Driver, External, Function, Instance, Mapping, Method, Partial, Sequence, Value
+from flake8_mongo_threads.semantics.values import (
+    Awaitable,
+    Class,
+    Driver,
+    External,
+    Function,
+    Instance,
+    Mapping,
+    Method,
+    Partial,
+    Sequence,
+    Value,
+)
 from flake8_mongo_threads.semantics.varying import arguments_of, varies_along, varies_in_loop
 
 if TYPE_CHECKING:
@@ -161,10 +173,20 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
             conditional(module, build.call) or any(conditional(module, edge.node) for edge in context.chain[1:])
         ):
             continue
-        if context.where == LOOP and restarts(context.chain):
+        if context.where == LOOP and (restarts(context.chain) or any(_makes_process(edge) for edge in context.chain)):
             continue
         found.append(made(context, varies_along(build, context.chain, context, module)))
     return found
+
+
+def _makes_process(edge: Edge) -> bool:
+    """Whether an edge makes an object of a process class: each process needs a client of its own, if not one from the parent."""
+    home, scope = edge.target.module, edge.target.scope
+    return (
+        scope.cls is not None
+        and scope.name == "__init__"
+        and "multiprocessing.Process" in home.inference.external_bases(Class(home, scope.cls))
+    )
 
 
 def _after_error(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
@@ -188,7 +210,13 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
     for effect in built[:1]:
         call = module.step(edge.node, f"calls '{edge.target.scope.name}'")
         steps = (call, *effect.steps)
-        if loop is not None and not restarts([edge, *effect.chain]) and not guarded_local(module, edge.node, loop):
+        chain = [edge, *effect.chain]
+        if (
+            loop is not None
+            and not restarts(chain)
+            and not any(_makes_process(e) for e in chain)
+            and not guarded_local(module, edge.node, loop)
+        ):
             context = Context(
                 LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", (module.step(loop, "this loop repeats it"),), root=scope
             )
@@ -484,6 +512,7 @@ def _one_of_several(module: "Module", scope: Scope, edge: Edge, depth: int) -> b
         other.node is edge.node
         and other.how == edge.how
         and other.target.scope is not edge.target.scope
+        and (edge.how != "enter" or other.target.scope.name == edge.target.scope.name)  # ``with`` runs both of its methods
         and not says_nothing(other.target.scope.node)
         and blocks(other.target, depth) is None
         for other in module.calls.inside(scope)
@@ -571,6 +600,11 @@ def reads(module: "Module", scope: Scope) -> list[Read]:
             for node, name in _readers(module, operation.node):
                 owner = module.inference.kind(module, operation.node) or operation.owner
                 found.setdefault(node, Read(module, node, scope.function, None, owner, name, True))
+        for edge in module.calls.inside(scope):  # a cursor that a helper or a property gives
+            given = module.inference.kind(module, edge.node) if edge.how in ("call", "property") else None
+            if given is not None and given.family in CURSORS and given.flavour == "sync":
+                for node, name in _readers(module, edge.node):
+                    found.setdefault(node, Read(module, node, scope.function, None, given, name, True))
         return list(found.values())
 
     result: list[Read] = module.remember("reads", scope.function, compute, [])

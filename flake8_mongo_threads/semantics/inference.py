@@ -342,7 +342,8 @@ class Inference:
             return by_value
         by_annotation = self.annotation(module, annotation, scope)
         if known(by_annotation) and UNKNOWN not in by_annotation:
-            return by_annotation
+            abstract = by_value and all(isinstance(v, External) and v.path == "concurrent.futures.Executor()" for v in by_annotation)
+            return by_value if abstract and known(by_value) and UNKNOWN not in by_value else by_annotation
         return by_value or by_annotation or UNKNOWN_ONLY
 
     # imports -----------------------------------------------------------
@@ -1285,8 +1286,12 @@ class Inference:
         if node is not None and result and all(isinstance(v, Function) and says_nothing(v.scope.node) for v in result):
             # an abstract method: what runs is what the subclasses define, where all of them are known
             defined = self._from_subclasses(value, name, node, module)
-            if known(defined) and not self._inherited_elsewhere(value.cls.scope.name):
-                return defined
+            if known(defined):
+                if not self._inherited_elsewhere(value.cls.scope.name):
+                    return defined
+                if own_object(module, node):
+                    # the class calls it on its own object: of a subclass beside it that much is certain
+                    return union(tuple(v for v in defined if isinstance(v, Function) and v.module is module), UNKNOWN_ONLY)
         if result or set_here:
             return result
         kind = self.driver_base(value.cls)
@@ -2564,6 +2569,14 @@ def _named_bases(cls: Scope, name: str) -> list[ast.expr]:
     return [base for base in bases if last_name(base.value if isinstance(base, ast.Subscript) else base) == name]
 
 
+def own_object(module: "Module", node: ast.AST) -> bool:
+    """Whether an attribute is one of the object that the method around it was called on: ``self.load``."""
+    if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)):
+        return False
+    scope = module.index.scope(node).function
+    return scope.cls is not None and bool(scope.positional) and node.value.id == scope.positional[0].arg
+
+
 def _calls_own(returned: ast.expr, getter: Scope) -> bool:
     """Whether what a descriptor's ``__get__`` returns is the result of a function that the descriptor keeps: ``self.func(obj)``."""
     values: list[ast.AST] = [returned]
@@ -2945,6 +2958,7 @@ _EXTERNAL_CALLS: dict[str, Callable[[Inference, "Module", ast.Call, str], Values
     "builtins.getattr": _getattr,
     "builtins.enumerate": _enumerate,
     "builtins.zip": _zip,
+    "itertools.product": _zip,
     "builtins.map": _map,
     "itertools.repeat": _repeat,
     "builtins.dict": _dict_call,

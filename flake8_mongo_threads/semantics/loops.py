@@ -258,6 +258,8 @@ def _repeated(module: "Module", entry: Entry) -> tuple[str, tuple[Step, ...]] | 
     if not entry.makes_its_own:
         return None
     scope = entry.work.scope.function
+    if all(_made_by(module, client, scope) for client, _ in entry.clients.values()):
+        return None  # each run of the function has a client of its own
     for context in module.contexts.at(scope):
         if _many(context):
             return (
@@ -267,6 +269,12 @@ def _repeated(module: "Module", entry: Entry) -> tuple[str, tuple[Step, ...]] | 
                 context.steps,
             )
     return _wrapper(module, entry, scope)
+
+
+def _made_by(module: "Module", client: Driver, scope: Scope) -> bool:
+    """Whether a function makes a client anew each time it runs."""
+    site = client.site
+    return site is not None and site.module is module and module.index.scope(site.node).function is scope and not _kept(module, site.node)
 
 
 def _many(context: Context) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
+from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.carrying import helpers, made_by_work
 from flake8_mongo_threads.semantics.closers import opened_by
 from flake8_mongo_threads.semantics.contexts import Context
@@ -52,7 +53,7 @@ class SentToProcess:
         self.work = work
         self.value = value
         self.how = how
-        place = node if how == "argument" and node in module.index.parents else work.target
+        place = node if how == "argument" and node in module.index.parents and module.index.within(node, work.call) else work.target
         self.span: Span = module.source.span(place)
         steps = [value.site.step(f"the {value.noun} is made here")] if value.site is not None else []
         self.steps: tuple[Step, ...] = (*steps, module.step(work.call, "handed to another process here"))
@@ -107,9 +108,15 @@ def _holder_sent(module: "Module", work: Work) -> tuple[Driver, str, ast.AST] | 
 
 
 def _elements(module: "Module", value: Value) -> list[Value]:
-    if isinstance(value, Sequence):
-        return [v for e in value.elements[:8] for v in module.inference.element(e)]
-    return [value]
+    """The objects in a container, and in the tuples that it holds: ``[(store, key) for key in keys]``."""
+    found = [value]
+    for _ in range(2):
+        found = [
+            inner
+            for v in found
+            for inner in ((x for e in v.elements[:8] for x in module.inference.element(e)) if isinstance(v, Sequence) else (v,))
+        ]
+    return found
 
 
 def _held(value: Value) -> Driver | None:
@@ -226,11 +233,17 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
             client = inherited(module, operation, context)
             if client is not None and (context.work is None or (id(context.work.call), client.key()) not in sent):
                 add(operation.node, scope, client, operation.name, context.text, _steps(module, client, context, operation))
-        if context.handler is not None:
-            for edge in module.calls.edges.get(scope, ()):
-                hit = _uses(edge.target, 0, frozenset()) if edge.target.module is not module and edge.how == "call" else None
-                if hit is not None and _all_at_import(hit[0], hit[1]):
-                    add(edge.node, scope, hit[2], hit[1].name, context.text, _steps_through(module, context, edge.node, hit))
+        for edge in module.calls.edges.get(scope, ()):
+            if edge.target.module is module or edge.how != "call" or _imported_here(edge.node, scope):
+                continue
+            hit = _uses(edge.target, 0, frozenset(), ((module, edge),))
+            if hit is None or not (_by_constructor(hit[2]) or _all_at_import(hit[0], hit[1])):
+                continue
+            steps = _steps_through(module, context, edge.node, hit)
+            if context.handler is not None:
+                add(edge.node, scope, hit[2], hit[1].name, context.text, steps)
+            elif context.work is not None and (id(context.work.call), hit[2].key()) not in sent:
+                add(context.work.call, scope, hit[2], hit[1].name, context.text, steps)
     for region, text, start in _fork_regions(module):
         for operation in _operations_below(module, region):
             client = _before(module, operation, start)
@@ -256,7 +269,7 @@ def forked_uses(module: "Module") -> list[ForkedUse]:
         for scope in (hook, *(h.scope for h in helpers(Function(module, hook)) if h.module is module)):
             for operation in operations_in(module, scope):
                 client = _before(module, operation, hook.node)
-                if client is None or _rebound_in_child(module, operation) or _imported_here(operation):
+                if client is None or _rebound_in_child(module, operation) or _imported_here(operation.node, operation.scope.function):
                     continue
                 origin = (client.site.step("the client is opened here"),) if client.site is not None else ()
                 steps = (
@@ -305,12 +318,17 @@ def _hooks(module: "Module") -> list[tuple[Scope, str]]:
     return found
 
 
-def _imported_here(operation: Operation) -> bool:
-    """Whether the receiver is imported by the function itself: then the child is the first to import it."""
-    node = base_of(operation.node, CHAINS)
-    if not isinstance(node, ast.Name):
+def _imported_here(node: ast.AST, function: Scope) -> bool:
+    """Whether what is used or called is imported by the function itself: then the child is the first to import it."""
+    node = base_of(node, CHAINS)
+    if not isinstance(node, ast.Name) or function.kind == "module":
         return False
-    return any(b.how == "import" for b in operation.scope.function.bindings.get(node.id, ()) if operation.scope.function.kind != "module")
+    return any(b.how == "import" for b in function.bindings.get(node.id, ()))
+
+
+def _by_constructor(client: Driver) -> bool:
+    """Whether a client is made by a function or a class, of which something else shows that it ran at import."""
+    return client.site is not None and client.site.module.index.scope(client.site.node).function.kind == "function"
 
 
 def _steps(module: "Module", client: Driver, context: Context, operation: Operation) -> tuple[Step, ...]:
@@ -398,7 +416,8 @@ def inherited(module: "Module", operation: Operation, context: Context) -> Drive
         return None
     site = client.site
     home = site.module.index.scope(site.node).function
-    at_import = home.kind in ("module", "class") or _made_by_global(module, operation, site)
+    places = [*_places(module, operation), *_called_on(operation, [(module, edge) for edge in context.chain])]
+    at_import = home.kind in ("module", "class") or _made_by_global(places, site)
     root = context.root
     in_constructor = (
         home.cls is not None
@@ -513,9 +532,12 @@ def _same_class(module: "Module", scope: Scope, home: Scope) -> bool:
     return any(cls is home.cls for _, cls in module.inference.resolution_order(Class(module, scope.cls)))
 
 
-def _made_by_global(module: "Module", operation: Operation, site: Site) -> bool:
-    """Whether a module makes the client while it is imported, by a function or class that its top level calls: ``storage = Storage()``."""
-    for home, node in _places(module, operation):
+def _made_by_global(places: "list[tuple[Module, ast.AST]]", site: Site) -> bool:
+    """Whether a module makes the client while it is imported, by a function or class that its top level calls: ``storage = Storage()``.
+
+    ``places`` are the expressions that lead from the client to the object that is used.
+    """
+    for home, node in places:
         base = base_of(node, CHAINS)
         scope = home.index.scope(base).binder(base.id) if isinstance(base, ast.Name) else None
         if scope is not None and scope.kind == "function" and isinstance(base, ast.Name):
@@ -540,6 +562,20 @@ def _made_by_global(module: "Module", operation: Operation, site: Site) -> bool:
             if isinstance(maker, Function) and id(site.node) in opened_by(maker):
                 return True
     return False
+
+
+def _called_on(operation: Operation, chain: "list[tuple[Module, Edge]]") -> "list[tuple[Module, ast.AST]]":
+    """The call of the object that an operation on ``self`` belongs to: ``storage.save(row)``; nothing for other operations."""
+    used, scope = operation.node, operation.scope.function
+    for home, edge in reversed(chain):
+        base = base_of(used, CHAINS)
+        if scope.cls is None or not scope.positional or not isinstance(base, ast.Name) or base.id != scope.positional[0].arg:
+            return []
+        used, scope = edge.node, edge.caller.function
+        base = base_of(used, CHAINS)
+        if not (isinstance(base, ast.Name) and scope.cls is not None and scope.positional and base.id == scope.positional[0].arg):
+            return [(home, used)]
+    return []
 
 
 def _places(module: "Module", operation: Operation) -> "list[tuple[Module, ast.AST]]":
@@ -603,6 +639,9 @@ def _unopened(module: "Module", site: Site, context: Context) -> bool:
 DAEMON_OPEN = frozenset(("daemon.DaemonContext().open", "daemon.daemon.DaemonContext().open"))
 SERVER_STARTS = frozenset(("tornado.httpserver.HTTPServer().start", "tornado.tcpserver.TCPServer().start"))
 
+_SAME_PROCESS = frozenset((spawners.THREAD, spawners.TASK, spawners.RUN, spawners.CALLBACK, spawners.JOB, spawners.GREENLET))
+"""Where work that a process launches runs in that very process."""
+
 Region = tuple[list[ast.stmt], str, ast.AST]
 
 
@@ -616,7 +655,10 @@ def _fork_regions(module: "Module") -> list[Region]:
             continue
         line = call.lineno
         if value.path in ("os.fork", "os.forkpty", "pty.fork"):
-            found.extend((body, f"the child forked at line {line}", call) for body in _child_branches(module, call, scope))
+            branches, goes_on = _child_branches(module, call, scope)
+            found.extend((body, f"the child forked at line {line}", call) for body in branches)
+            if goes_on:
+                found.extend(_after_calls(module, scope.function))
         elif value.path in DAEMON_OPEN or value.path == "tornado.process.fork_processes" or _starts_processes(value.path, call):
             statement = index.statement(call)
             if statement in index.place:
@@ -627,6 +669,19 @@ def _fork_regions(module: "Module") -> list[Region]:
             for node, _ in index.withs:
                 if any(item.context_expr is call or _is_context(module, item.context_expr, call) for item in node.items):
                     found.append((node.body, f"the daemon process forked at line {node.lineno}", node))
+    return found
+
+
+def _after_calls(module: "Module", function: Scope) -> list[Region]:
+    """What follows the calls of a function that only a child comes back from: ``daemonize()``."""
+    found: list[Region] = []
+    for edges in module.calls.edges.values():
+        for edge in edges:
+            statement = module.index.statement(edge.node)
+            if edge.target.scope is function and edge.how == "call" and statement in module.index.place:
+                owner, field, position = module.index.place[statement]
+                text = f"the child that comes back from '{function.name}' (line {getattr(edge.node, 'lineno', 1)})"
+                found.append((getattr(owner, field)[position + 1 :], text, edge.node))
     return found
 
 
@@ -644,7 +699,9 @@ def _is_context(module: "Module", expression: ast.AST, call: ast.Call) -> bool:
     return any(isinstance(v, External) and v.site is not None and v.site.node is call for v in module.values(expression))
 
 
-def _child_branches(module: "Module", call: ast.Call, scope: Scope) -> list[list[ast.stmt]]:
+def _child_branches(module: "Module", call: ast.Call, scope: Scope) -> tuple[list[list[ast.stmt]], bool]:
+    """The statements that only the child runs, and whether it alone leaves the function, because the parent exits."""
+    goes_on = False
     index = module.index
     statement = index.statement(call)
     names: set[str] = set()
@@ -672,7 +729,8 @@ def _child_branches(module: "Module", call: ast.Call, scope: Scope) -> list[list
             if ends(owner.body) and owner in index.place:
                 holder, field, position = index.place[owner]
                 found.append(getattr(holder, field)[position + 1 :])
-    return found
+                goes_on = goes_on or not isinstance(owner.body[-1], (ast.Return, ast.Break, ast.Continue))
+    return found, goes_on
 
 
 def _cases(module: "Module", call: ast.Call, scope: Scope, names: set[str]) -> list[list[ast.stmt]]:
@@ -729,17 +787,19 @@ def _operations_below(module: "Module", statements: list[ast.stmt]) -> list[Oper
         return False
 
     found = [o for o in module.facts(Operation) if below(o.node)]
-    pending = [e for edges in module.calls.edges.values() for e in edges if e.target.module is module and below(e.node)]
+    pending = [e.target for edges in module.calls.edges.values() for e in edges if below(e.node)]
     seen: set[Scope] = set()
+    pending.extend(f for work in module.calls.works if work.where in _SAME_PROCESS and below(work.call) for f in work.functions)
     for _ in range(32):
         if not pending:
             break
-        edge = pending.pop(0)
-        if edge.target.scope in seen:
+        function = pending.pop(0)
+        if function.module is not module or function.scope in seen:
             continue
-        seen.add(edge.target.scope)
-        found.extend(operations_in(module, edge.target.scope))
-        pending.extend(e for e in module.calls.inside(edge.target.scope) if e.target.module is module)
+        seen.add(function.scope)
+        found.extend(operations_in(module, function.scope))
+        pending.extend(e.target for e in module.calls.inside(function.scope))
+        pending.extend(f for work in module.calls.launched_in(function.scope) if work.where in _SAME_PROCESS for f in work.functions)
     return found
 
 
@@ -810,7 +870,9 @@ def _elsewhere(module: "Module", spawn: bool) -> list[ForkedUse]:
     return found
 
 
-def _uses(function: Function, depth: int, active: frozenset[int]) -> tuple["Module", Operation, Driver] | None:
+def _uses(
+    function: Function, depth: int, active: frozenset[int], chain: "tuple[tuple[Module, Edge], ...]" = ()
+) -> tuple["Module", Operation, Driver] | None:
     module, scope = function.module, function.scope
     if depth > MAX_DEPTH or id(scope) in active:
         return None
@@ -824,10 +886,11 @@ def _uses(function: Function, depth: int, active: frozenset[int]) -> tuple["Modu
             and constant(keyword(client.site.node, "connect")) is False
             and keyword(client.site.node, "connect") is not None
         )
-        if home.kind in ("module", "class") and not lazy and not _rebound_in_child(module, operation):
+        early = home.kind in ("module", "class") or _made_by_global(_called_on(operation, list(chain)), client.site)
+        if early and not lazy and not _rebound_in_child(module, operation):
             return module, operation, client
     for edge in module.calls.inside(scope):
-        inner = _uses(edge.target, depth + 1, active | {id(scope)})
+        inner = _uses(edge.target, depth + 1, active | {id(scope)}, (*chain, (module, edge)))
         if inner is not None:
             return inner
     return None

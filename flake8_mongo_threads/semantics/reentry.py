@@ -7,7 +7,7 @@ from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation, operations_in
-from flake8_mongo_threads.semantics.spawns import Work
+from flake8_mongo_threads.semantics.spawns import Work, flatten
 from flake8_mongo_threads.semantics.values import Driver, Function, Instance, Method
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _own_client(module: "Module", operation: Operation) -> bool:
 def _handed_directly(module: "Module", work: Work) -> list[Reentry]:
     """``weakref.finalize(self, client.close)``: the bound method itself is the callback."""
     found: list[Reentry] = []
-    for value in module.values(work.target):
+    for value in flatten(work.targets):
         if isinstance(value, Method) and dangerous(value.owner, value, value.name):
             line = work.call.lineno
             text = f"the {work.label} registered at line {line}"

@@ -37,6 +37,9 @@ LAUNCHER_NAMES = frozenset(
     path.rpartition(".")[2] for path in (*LAUNCHERS, *(other for other, path in ALIASES.items() if path in LAUNCHERS))
 )
 """Last parts of the names of launchers, also of their other names."""
+JOBLIB = frozenset(("joblib.Parallel()", "joblib.parallel.Parallel()"))
+_JOBLIB_CONTEXTS = frozenset(("joblib.parallel_backend", "joblib.parallel_config", "joblib.parallel.parallel_backend"))
+"""Blocks that set the backend and the number of jobs for what runs in them."""
 
 
 class Work:
@@ -242,6 +245,7 @@ def _declared(module: "Module", path: str) -> Launcher | None:
 
 def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
     """The work that one call launches."""
+    inference = module.inference
     found: list[Work] = []
     for path, launcher, pool in launcher_of(module, call):
         where = launcher.where
@@ -255,9 +259,12 @@ def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
             found.extend(_coroutine_work(module, scope, call, path, launcher, where, loop, pool))
             continue
         target = argument(call, launcher.index, launcher.keyword)
-        if target is None:
+        if target is None or (launcher.passing == spawners.DATASET and not constant(argument(call, 5, "num_workers"))):
             continue
         targets = module.values(target)
+        if launcher.passing == spawners.DATASET:
+            items = (inference.method_of(v, name) for v in targets if isinstance(v, Instance) for name in ("__getitem__", "__iter__"))
+            targets = tuple(method for method in items if method is not None)
         if targets == (NOTHING,):
             continue
         many = launcher.many or loop is not None
@@ -276,7 +283,7 @@ def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
                 found.append(Work(module, scope, call, path, handed, handed.where, inner, module.values(inner), [], loop, many, None))
                 continue
         found.append(Work(module, scope, call, path, launcher, where, target, targets, arguments, loop, many, pool))
-    if not found and isinstance(call.func, ast.Call):
+    if not found:
         found.extend(_joblib(module, call, scope))
     return found
 
@@ -350,14 +357,20 @@ def several_runs(expression: ast.expr, values: Values, *, starred: bool) -> bool
 
 
 def _joblib(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
-    """``Parallel(n_jobs=4, backend="threading")(delayed(f)(x) for x in xs)``."""
-    outer = call.func
+    """``Parallel(n_jobs=4, backend="threading")(delayed(f)(x) for x in xs)``, also where the object has a name."""
+    outer = next((v.site.node for v in module.values(call.func) if isinstance(v, External) and v.path in JOBLIB and v.site), None)
     if not isinstance(outer, ast.Call) or not call.args:
-        return []
-    if not any(isinstance(v, External) and v.path in ("joblib.Parallel()", "joblib.parallel.Parallel()") for v in module.values(outer)):
         return []
     backend = constant(keyword(outer, "backend"))
     prefer = constant(keyword(outer, "prefer"))
+    n_jobs = argument(outer, 0, "n_jobs")
+    for node in module.index.withs_in.get(scope.function, ()):
+        for made in (item.context_expr for item in node.items if module.index.within(call, node)):
+            if isinstance(made, ast.Call) and any(isinstance(v, External) and v.path in _JOBLIB_CONTEXTS for v in module.values(made.func)):
+                backend = backend or constant(argument(made, 0, "backend"))
+                n_jobs = n_jobs or argument(made, 1, "n_jobs") or made
+    if backend == "sequential" or n_jobs is None or (isinstance(n_jobs, ast.Constant) and n_jobs.value in (None, 1)):
+        return []  # one job runs right here
     where = "thread" if backend == "threading" or prefer == "threads" else "process"
     body = call.args[0]
     inner = body.elt if isinstance(body, (ast.GeneratorExp, ast.ListComp)) else None
@@ -380,6 +393,11 @@ def single_worker(pool: Value | None) -> bool:
     return False
 
 
+def named_arguments(call: ast.Call, launcher: Launcher) -> ast.expr | None:
+    """The dictionary of keyword arguments that a ``TUPLE`` launcher is given: it stands behind ``args`` everywhere."""
+    return argument(call, launcher.args_index + 1, "kwargs") or keyword(call, "kwds")
+
+
 def _arguments(call: ast.Call, launcher: Launcher) -> list[ast.expr]:
     found: list[ast.expr] = []
     if launcher.passing == spawners.TUPLE:
@@ -388,16 +406,20 @@ def _arguments(call: ast.Call, launcher: Launcher) -> list[ast.expr]:
             found.extend(given.elts)
         elif given is not None:
             found.append(given)
-        named = keyword(call, "kwargs") or keyword(call, "kwds")
+        named = named_arguments(call, launcher)
         if isinstance(named, ast.Dict):
             found.extend(v for v in named.values if v is not None)
         elif isinstance(named, ast.Call) and last_name(named.func) == "dict":
             found.extend(k.value for k in named.keywords)
+        elif named is not None:
+            found.append(named)
     elif launcher.passing == spawners.REST:
         found.extend(a for a in call.args[launcher.index + 1 :])
         found.extend(k.value for k in call.keywords if k.arg is not None and k.arg != launcher.keyword)
     elif launcher.passing in (spawners.EACH, spawners.STAR):
         found.extend(a for a in call.args[launcher.index + 1 :])
+    elif launcher.passing == spawners.DATASET:
+        found.extend([dataset] if (dataset := argument(call, launcher.index, launcher.keyword)) is not None else [])
     return found
 
 
@@ -498,7 +520,7 @@ def _launched(inference: "Inference", home: "Module", call: ast.Call, launcher: 
         if isinstance(given, (ast.Tuple, ast.List)) and position is not None and position < len(given.elts):
             element = given.elts[position]
             return home.values(element) if not isinstance(element, ast.Starred) else None
-        named = keyword(call, "kwargs") or keyword(call, "kwds")
+        named = named_arguments(call, launcher)
         if isinstance(named, ast.Dict):
             for key, item in zip(named.keys, named.values, strict=False):
                 if isinstance(key, ast.Constant) and key.value == name:

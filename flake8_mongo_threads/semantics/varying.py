@@ -13,7 +13,7 @@ from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.contexts import LOOP, Context, maps
 from flake8_mongo_threads.semantics.lifecycle import Build
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
-from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop
+from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, named_arguments
 from flake8_mongo_threads.semantics.syntax import argument, keyword, last_name, walk
 from flake8_mongo_threads.semantics.values import Awaitable, Class, External, Function, Instance, Partial
 
@@ -493,7 +493,7 @@ def _given_in_tuple(
     work: Work, name: str, position: int | None, absent: list[tuple[ast.expr, ast.AST | None]] | None
 ) -> list[tuple[ast.expr, ast.AST | None]] | None:
     call, launcher = work.call, work.launcher
-    named = keyword(call, "kwargs") or keyword(call, "kwds")
+    named = named_arguments(call, launcher)
     if isinstance(named, ast.Dict):
         for key, item in zip(named.keys, named.values, strict=False):
             if isinstance(key, ast.Constant) and key.value == name:
