@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flake8_mongo_threads.concurrency import frameworks, spawners
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.contexts import LOOP, Context, maps
-from flake8_mongo_threads.semantics.lifecycle import Build
+from flake8_mongo_threads.semantics.lifecycle import Build, stands_in_for
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop
 from flake8_mongo_threads.semantics.syntax import argument, keyword, last_name, walk
@@ -228,6 +228,22 @@ def varies_along(build: Build, chain: list[Edge], context: Context, home: "Modul
     if loop is not None:
         return varies_in_loop(module, scope, expressions, loop)
     return _varies_at_root(module, scope, expressions, attributes, context, home if root is not None else module)
+
+
+def handed_over(build: Build, edge: Edge | None, work: Work | None) -> bool:
+    """Whether a client is only built where a parameter got none, and the call or launch of the function that builds it gives one."""
+    name = stands_in_for(build.module, build)
+    given: list[ast.expr] | None = []
+    if not name or (edge is None and work is None):
+        return False
+    if edge is not None and isinstance(edge.node, ast.Call):
+        home = next((m for m in build.module.project.order if m.index is edge.caller.index), build.module)
+        given = None if maps(home, edge) else _passed(home, edge.node, edge.target, frozenset((name,)))
+    elif work is not None:
+        function = next(f for f in work.functions if f.scope is build.scope.function)
+        runs = _given(work, function, name)
+        given = None if runs is None else [expression for expression, _ in runs]
+    return given is None or any(not (isinstance(g, ast.Constant) and g.value is None) for g in given)
 
 
 def _mapped(module: "Module", edge: Edge, name: str) -> bool:
