@@ -75,6 +75,8 @@ class Recorder:
             monkeypatch.setitem(frameworks.REGISTRARS, path, (index, keyword, self.own(("registrar", path), handler)))
         for path, (methods, handler) in list(frameworks.METHODS.items()):
             monkeypatch.setitem(frameworks.METHODS, path, (methods, self.own(("methods", path), handler)))
+        for (base, name), handler in list(frameworks.ATTRIBUTES.items()):
+            monkeypatch.setitem(frameworks.ATTRIBUTES, (base, name), self.own(("attribute", f"{base}.{name}"), handler))
         for path, launcher in list(spawners.LAUNCHERS.items()):
             monkeypatch.setitem(spawners.LAUNCHERS, path, self.own(("launcher", path), launcher))
         for path, row in list(spawners.WORKER_CLASSES.items()):
@@ -158,6 +160,7 @@ def all_rows() -> list[Row]:
     return [
         *(("decorator", path) for path in frameworks.DECORATORS),
         *(("registrar", path) for path in frameworks.REGISTRARS),
+        *(("attribute", f"{base}.{name}") for base, name in frameworks.ATTRIBUTES),
         *(("methods", path) for path in frameworks.METHODS),
         *(("launcher", path) for path in spawners.LAUNCHERS),
         *(("worker class", path) for path in spawners.WORKER_CLASSES),

@@ -24,6 +24,11 @@ PROGRAMS: dict[str, tuple[tuple[int, int], str, set[str]]] = {
         {"MDB101"},
     ),
     "except_star": ((3, 11), LOOP + "try:\n    pass\nexcept* ValueError as errors:\n    pass\n", {"MDB101"}),
+    "exception_group": (
+        (3, 11),
+        LOOP + "from pymongo.errors import PyMongoError\ntry:\n    pass\nexcept* PyMongoError as group:\n    print(group.exceptions)\n",
+        {"MDB101"},
+    ),
     "type_parameters": (
         (3, 12),
         LOOP + "type Pair[T: int, *Ts, **P] = tuple[T, T]\ndef f[T](x: T) -> T: ...\nclass C[T]: ...\n",

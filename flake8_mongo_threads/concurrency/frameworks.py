@@ -33,6 +33,10 @@ METHODS: dict[str, tuple[tuple[str, ...], Handler]] = {}
 """Base class path → (names of the methods called for every request, how they run)."""
 
 
+ATTRIBUTES: dict[tuple[str, str], Handler] = {}
+"""What an attribute that a function is assigned to makes of it: (path of the object, attribute) → how the function runs."""
+
+
 def _decorators(bases: tuple[str, ...], names: tuple[str, ...], handler: Handler) -> None:
     """Rows for decorators that are called: ``@app.get("/")``."""
     for base in bases:
@@ -87,6 +91,9 @@ _bare(
     ("before_app_request", "after_app_request", "teardown_app_request", "app_context_processor", "app_url_value_preprocessor"),
     _HOOK,
 )
+_bare(("flask", "quart"), ("after_this_request",), _HOOK)
+for _name in ("request_started", "request_finished"):
+    REGISTRARS[f"django.core.signals.{_name}.connect"] = (0, "receiver", _HOOK)
 _bare(_QUART, ("before_websocket", "after_websocket", "teardown_websocket"), _HOOK)
 _bare(_FLASK_APPS, ("before_first_request",), _START)
 _bare(_FLASK_BLUEPRINTS, ("before_app_first_request",), _START)
@@ -215,6 +222,8 @@ for _path in (
     "flask_celery.Celery().task",
 ):
     DECORATORS[_path] = DECORATORS[_path + "()"] = Handler(JOB, "Celery task")
+for _path in ("celery.Celery().task", "celery.shared_task"):
+    REGISTRARS[_path] = (0, "", Handler(JOB, "Celery task"))
 for _path in ("celery.Celery().Task", "celery.current_app.Task"):
     METHODS[_path] = (("run", "__call__"), Handler(JOB, "Celery task"))
 METHODS["celery.Task"] = (("run", "__call__"), Handler(JOB, "Celery task"))
@@ -236,6 +245,21 @@ for _path in (
 DECORATORS["flask_apscheduler.APScheduler().task()"] = Handler(JOB, "scheduled job")
 for _base in ("taskiq.InMemoryBroker()", "taskiq_redis.ListQueueBroker()", "taskiq_aio_pika.AioPikaBroker()", "taskiq_nats.NatsBroker()"):
     DECORATORS[f"{_base}.task"] = DECORATORS[f"{_base}.task()"] = Handler(JOB, "taskiq task", "threads")
+_decorators(("dash.Dash()", "dash"), ("callback",), Handler(REQUEST, "callback"))
+for _name in ("Interface", "ChatInterface"):
+    REGISTRARS[f"gradio.{_name}"] = (0, "fn", Handler(REQUEST, "event handler"))
+for _path in ("rpc.rpc", "rpc.rpc()", "web.handlers.http()", "timer.timer()"):
+    DECORATORS[f"nameko.{_path}"] = Handler(REQUEST, "service method")
+for _path in ("events.event_handler()", "messaging.consume()"):
+    DECORATORS[f"nameko.{_path}"] = Handler(MESSAGE, "service method")
+for _path in ("temporalio.activity.defn", "temporalio.activity.defn()"):
+    DECORATORS[_path] = Handler(JOB, "activity")
+_CALLBACK = Handler(MESSAGE, "message callback")
+for _base in ("paho.mqtt.client.Client()", "websocket.WebSocketApp()"):
+    ATTRIBUTES[_base, "on_message"] = _CALLBACK
+REGISTRARS["paho.mqtt.client.Client().message_callback_add"] = (1, "callback", _CALLBACK)
+REGISTRARS["websocket.WebSocketApp"] = (99, "on_message", _CALLBACK)
+_decorators(("flask_mqtt.Mqtt()",), ("on_message", "on_topic"), _CALLBACK)
 for _base in ("faust.App()",):
     _decorators((_base,), ("agent", "timer", "crontab", "page"), Handler(MESSAGE, "agent", "loop"))
 for _base in (
@@ -304,6 +328,8 @@ for _path in (
     "chalice.Chalice().on_sqs_message()",
 ):
     DECORATORS[_path] = Handler(REQUEST, "Lambda function")
+_decorators(("chalice.Chalice()",), ("on_sns_message", "on_s3_event", "on_cw_event", "on_ws_message"), Handler(REQUEST, "Lambda function"))
+_decorators(("aws_lambda_powertools.event_handler.APIGatewayRestResolver()",), (*_VERBS, "route"), _ROUTE)
 METHODS["scrapy.Spider"] = (("parse", "parse_item", "parse_page"), Handler(REQUEST, "spider callback"))
 METHODS["scrapy.spiders.CrawlSpider"] = (("parse_item", "parse_page"), Handler(REQUEST, "spider callback"))
 

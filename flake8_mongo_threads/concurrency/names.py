@@ -22,6 +22,10 @@ ALIASES: dict[str, str] = {
     "torch.multiprocessing.Process": "multiprocessing.Process",
     "torch.multiprocessing.Pool": "multiprocessing.Pool",
     "threading._Timer": "threading.Timer",
+    **{
+        f"aws_lambda_powertools.event_handler.{name}": "aws_lambda_powertools.event_handler.APIGatewayRestResolver"
+        for name in ("APIGatewayHttpResolver", "ALBResolver", "LambdaFunctionUrlResolver", "api_gateway.APIGatewayRestResolver")
+    },
     "asyncio.get_event_loop()": "asyncio.AbstractEventLoop()",
     "asyncio.get_running_loop()": "asyncio.AbstractEventLoop()",
     "asyncio.new_event_loop()": "asyncio.AbstractEventLoop()",

@@ -35,6 +35,9 @@ CALLS: dict[str, Kind] = {
 }
 """Dotted path of a callable (a function, or a method of a class) -> kind of its result, after awaiting."""
 
+REGISTERED = frozenset(f"mongoengine.{module}{name}" for module in ("", "connection.") for name in ("get_connection", "get_db"))
+"""Callables that give the client of the process, or a database of it, whoever asks."""
+
 ATTRIBUTES: dict[tuple[str, str], Kind] = {
     ("flask_pymongo.PyMongo", "cx"): ("client", "sync"),
     ("flask_pymongo.PyMongo", "db"): ("database", "sync"),

@@ -1,5 +1,6 @@
 """MDB102: a synchronous client built by code that runs on several threads."""
 
+import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,8 @@ def check(module: "Module", fact: ClientBuilt) -> Iterator[Finding]:
     if fact.flavour != "sync" or fact.varies or not fact.context.many or fact.context.where not in ("thread", "greenlet"):
         return
     if fact.keeper is not None:
-        text = f"{fact.name} kept per thread in a threading.local: MongoClient is thread-safe, build one and share it"
+        where = "under its number" if isinstance(fact.keeper, ast.Subscript) else "in a threading.local"
+        text = f"{fact.name} kept per thread {where}: MongoClient is thread-safe, build one and share it"
     elif fact.direct:
         text = f"{fact.told(module)}, which runs {'on' if 'thread' in fact.context.text else 'as'} {fact.context.text}: MongoClient is thread-safe, build one and share it"
     else:

@@ -14,6 +14,7 @@ from flake8_mongo_threads.semantics.syntax import (
     TRIES,
     WITHS,
     argument,
+    asked_for,
     base_of,
     constant,
     keyword,
@@ -255,20 +256,6 @@ def _replaced(module: "Module", scope: Scope, closed: Closed) -> bool:
         and path_key(store.target) == key
         for store in module.index.attribute_stores.get(receiver.attr, ())
     )
-
-
-def asked_for(test: ast.expr) -> str:
-    """The place whose presence is all that a test asks for: ``client`` of ``client is not None``, ``self.client`` of
-    ``not self.client``; empty for any other test."""
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        test = test.operand
-    if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], (ast.Is, ast.IsNot)):
-        if not (isinstance(test.comparators[0], ast.Constant) and test.comparators[0].value is None):
-            return ""
-        test = test.left
-    if isinstance(test, ast.Call) and last_name(test.func) == "hasattr" and test.args:
-        test = test.args[0]
-    return path_key(test)
 
 
 def concerns(test: ast.expr, receiver: ast.expr | None) -> bool:

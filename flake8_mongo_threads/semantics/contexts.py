@@ -231,6 +231,10 @@ class Contexts:
             self._add_handler(scope, Handler(frameworks.REQUEST, "Azure function"), scope.node)
         elif names and self._annotated(scope, 0, ("flask.Request()",)) and not decorators:
             self._add_handler(scope, Handler(frameworks.REQUEST, "cloud function"), scope.node)
+        elif names in (["environ", "start_response"], ["env", "start_response"]):
+            self._add_handler(scope, Handler(frameworks.REQUEST, "WSGI application"), scope.node)
+        elif names == ["scope", "receive", "send"] and scope.is_async:
+            self._add_handler(scope, Handler(frameworks.REQUEST, "ASGI application", "loop"), scope.node)
         elif names and names[0] in ("request", "req") and self._returns_http(scope):
             self._add_handler(scope, Handler(frameworks.REQUEST, "view"), scope.node)
 
@@ -285,6 +289,12 @@ class Contexts:
             for function in self._functions(target):
                 if function.module is module:
                     self._add_handler(function.scope, row[2], call)
+        for (path, name), handler in frameworks.ATTRIBUTES.items():
+            for store in module.index.attribute_stores.get(name, ()):
+                if any(isinstance(v, External) and v.path == path for v in module.values(store.target.value)):
+                    for function in self._functions(store.value) if store.value is not None else ():
+                        if function.module is module:
+                            self._add_handler(function.scope, handler, store.target)
         self._lifespans()
 
     def _scripts(self) -> None:
@@ -389,6 +399,8 @@ class Contexts:
         where = work.where
         if work.path in ("fastapi.BackgroundTasks().add_task", "fastapi.BackgroundTask") and function.scope.is_async:
             where = spawners.TASK
+        if work.path.startswith("tornado.") and where == spawners.CALLBACK and function.scope.is_async:
+            where = spawners.TASK  # the loop runs what the callback returns
         line = getattr(work.call, "lineno", 1)
         text = {
             spawners.THREAD: f"{'every' if many else 'the'} thread started at line {line}",

@@ -47,7 +47,7 @@ from flake8_mongo_threads.semantics.values import (
     Sequence,
     Value,
 )
-from flake8_mongo_threads.semantics.varying import arguments_of, varies_along, varies_in_loop
+from flake8_mongo_threads.semantics.varying import arguments_of, handed_over, varies_along, varies_in_loop
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -91,7 +91,7 @@ class ClientBuilt:
         self.varies = varies
         """Whether its arguments depend on the loop variable or the request: one client per deployment."""
         self.keeper = keeper
-        """The ``threading.local()`` attribute it is stored in, if any."""
+        """The ``threading.local()`` attribute, or the item for the thread, that it is stored in, if any."""
         self.flavour = build.flavour
         self.name = build.name
         self.span: Span = module.source.name_span(node) if isinstance(node, ast.expr) else _definition_span(module, node)
@@ -144,8 +144,9 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
 
     keeper = thread_local_store(module, build.call)
     if keeper is not None:
-        steps = (module.step(keeper, "stored in a threading.local(): one client for every thread"),)
-        text = f"every thread (threading.local at line {getattr(keeper, 'lineno', 1)})"
+        text = "under the number of the thread" if isinstance(keeper, ast.Subscript) else "in a threading.local()"
+        steps = (module.step(keeper, f"stored {text}: one client for every thread"),)
+        text = f"every thread (kept {text} at line {getattr(keeper, 'lineno', 1)})"
         return [made(Context(spawners.THREAD, True, keeper, text, steps, root=build.scope), keeper=keeper)]
     request = request_store(module, build.call)
     if request is not None:
@@ -174,6 +175,8 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
         ):
             continue
         if context.where == LOOP and (restarts(context.chain) or any(_makes_process(edge) for edge in context.chain)):
+            continue
+        if handed_over(build, context.edge, context.work):
             continue
         found.append(made(context, varies_along(build, context.chain, context, module)))
     return found
@@ -208,6 +211,8 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
     if not built or call_kept(module, edge):
         return found
     for effect in built[:1]:
+        if not effect.chain and handed_over(effect.build, edge, None):
+            continue
         call = module.step(edge.node, f"calls '{edge.target.scope.name}'")
         steps = (call, *effect.steps)
         chain = [edge, *effect.chain]
@@ -239,13 +244,14 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
 def _through_work(module: "Module", work: Work, function: Function) -> list[ClientBuilt]:
     """Work launched here whose function, in another file, builds a client."""
     found = []
-    many = (
-        work.many
-        or len([w for w in module.calls.works if w.where == work.where and any(f.scope is function.scope for f in w.functions)]) > 1
-    )
+    same = [w for w in module.calls.works if w.where == work.where and any(f.scope is function.scope for f in w.functions)]
+    # a launch of its own beside one that starts many is not what makes them many
+    many = work.many or (len(same) > 1 and not any(w.many for w in same))
     if not many and any(c.many and c.where != COROUTINE for c in module.contexts.at(work.scope)):
         many = True
     for effect in effects(function)[:1]:
+        if not effect.chain and handed_over(effect.build, None, work):
+            continue
         line = getattr(work.call, "lineno", 1)
         context = Context(
             work.where,

@@ -2560,7 +2560,35 @@ class Inference:
             name = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator)
             if name and any(mark in name.lower() for mark in ("cache", "singleton", "memoize", "run_once", "call_once")):
                 return True
+        result: bool = module.remember("kept by what wraps it", scope, lambda: self._kept_by_wrapper(module, scope), False)
+        return result
+
+    def _kept_by_wrapper(self, module: "Module", scope: Scope) -> bool:
+        """Whether a decorator of the program calls a function once, or ``cache(function)`` is what others call."""
+        from flake8_mongo_threads.semantics.lifecycle import keeps_result
+
+        index = module.index
+        for decorator in scope.decorators:
+            for value in self.values(module, decorator):
+                if isinstance(value, Function) and any(
+                    isinstance(wrapper, Function) and value.scope.encloses(wrapper.scope) and keeps_result(value, wrapper)
+                    for wrapper in self.returned(value)
+                ):
+                    return True
+        named: list[ast.AST] = [scope.node] if scope.kind == "lambda" else list(index.name_loads.get(scope.name, ()))
+        for load in named:
+            call = index.parents.get(load)
+            if not isinstance(call, ast.Call) or load not in call.args:
+                continue
+            maker, suffix = (call.func.func, "()") if isinstance(call.func, ast.Call) else (call.func, "")
+            if last_name(maker) in _CACHES and any(
+                isinstance(v, External) and v.path + suffix in CACHING_DECORATORS for v in self.values(module, maker)
+            ):
+                return True
         return False
+
+
+_CACHES = frozenset(path.removesuffix("()").rpartition(".")[2] for path in CACHING_DECORATORS)
 
 
 def _named_bases(cls: Scope, name: str) -> list[ast.expr]:

@@ -13,7 +13,8 @@ from flake8_mongo_threads.driver import kinds, wrappers
 from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, WITHS, last_name, names_in, path_key, walk
+from flake8_mongo_threads.semantics.spawns import ends_test
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, TRIES, WITHS, asked_for, last_name, names_in, path_key, walk
 from flake8_mongo_threads.semantics.values import Class, External, Function, Instance, Partial, Value
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def is_kept(module: "Module", build: Build) -> bool:
     scope = build.scope.function
     current: Scope | None = scope
     while current is not None and current.kind != "module":
-        if current.kind == "function" and module.inference.is_cached(module, current):
+        if current.kind in ("function", "lambda") and module.inference.is_cached(module, current):
             return True
         current = current.parent
     targets = stored_in(module, build.call)
@@ -142,7 +143,59 @@ def is_kept(module: "Module", build: Build) -> bool:
         return True
     if not shared:
         shared = _put_into(module, build.call, scope)
-    return (bool(shared) and guarded(module, build.call, scope, shared)) or _memo_guard(module, build.call, scope)
+    return (bool(shared) and guarded(module, build.call, scope, [*shared, *_flags(module, scope)])) or _memo_guard(
+        module, build.call, scope
+    )
+
+
+def _flags(module: "Module", scope: Scope) -> list[str]:
+    """Path keys of the attributes and globals in which a function notes that something is done: ``self._connected = True``."""
+    stores = [s for group in module.index.attribute_stores.values() for s in group if s.scope.function is scope]
+    found = [path_key(s.target) for s in stores if isinstance(s.value, ast.Constant) and s.value.value is True]
+    for name in scope.globals:
+        for binding in module.index.module_scope.bindings.get(name, ()):
+            if binding.scope.function is scope and isinstance(binding.value, ast.Constant) and binding.value.value is True:
+                found.append(name)
+    return found
+
+
+def stands_in_for(module: "Module", build: Build) -> str:
+    """The parameter that a client is built for when nothing is given: ``client or MongoClient()``, ``if client is None: …``."""
+    scope = build.scope.function
+    params = {p.arg for p in scope.params}
+    child: ast.AST = build.call
+    for up in module.index.ancestors(build.call) if params else ():
+        if isinstance(up, (*FUNCTIONS, ast.Lambda)):
+            break
+        asked = ""
+        if isinstance(up, ast.BoolOp) and isinstance(up.op, ast.Or) and child is up.values[-1]:
+            asked = path_key(up.values[0])
+        elif isinstance(up, (ast.If, ast.IfExp)) and child is not up.test:
+            first = child is up.body if isinstance(up, ast.IfExp) else child in up.body
+            asked = asked_for(up.test) if _asks_for_absence(up.test) is first else ""
+        if asked in params:
+            return asked
+        child = up
+    return ""
+
+
+def _asks_for_absence(test: ast.expr) -> bool:
+    """Whether a test is true where there is nothing: ``client is None``, ``not client``."""
+    if isinstance(test, ast.Compare):
+        return isinstance(test.ops[0], ast.Is)
+    return isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+
+
+def keeps_result(decorator: Function, wrapper: Function) -> bool:
+    """Whether the function that a decorator puts in place of another calls that one once and keeps what it gives."""
+    home, scope = wrapper.module, wrapper.scope
+    params = [p.arg for p in decorator.scope.positional[:1]]
+    for load in home.index.name_loads.get(params[0], ()) if params else ():
+        call = home.index.parents.get(load)
+        if isinstance(call, ast.Call) and call.func is load and home.index.scope(call).function is scope:
+            kept = shared_targets(home, scope, stored_in(home, call))
+            return bool(kept) and guarded(home, call, scope, kept)
+    return False
 
 
 def _put_into(module: "Module", call: ast.AST, scope: Scope) -> list[str]:
@@ -184,13 +237,24 @@ def guarded(module: "Module", node: ast.AST, scope: Scope, keys: list[str]) -> b
     """Whether a test on the place that stores a value stands around the node or before it in the function."""
     tails = {k.rstrip("[").rpartition(".")[2] or k for k in keys}
     tails |= {k.partition("[")[0].rpartition(".")[2] for k in keys}
-    if not tails.isdisjoint(module.remember("words of its tests", scope, lambda: _words_of_tests(module, scope))):
+    given = tails.intersection(p.arg for p in scope.params).difference(k.rstrip("[") for k in keys)
+    if given:
+        # self.client = client or MongoClient(): what is tested is the parameter, not the attribute of the same name
+        tests = [test for test, where in module.index.tests if where.function is scope]
+        tails -= given.difference(n.attr for test in tests for n in walk(test) if isinstance(n, ast.Attribute))
+    tested = module.remember("words of its tests", scope, lambda: _words_of_tests(module, scope))
+    if not tails.isdisjoint(tested):
         return True
-    for attempt, where in module.index.tries:
-        if where.function is scope and any(_cache_miss(h) for h in attempt.handlers):  # type: ignore[attr-defined]
-            for statement in attempt.body:  # type: ignore[attr-defined]
-                if isinstance(statement, ast.Return) and mentions(statement.value, tails):
-                    return True
+    for target in stored_in(module, node):
+        # client = cache.get(key); if client is None: client = cache[key] = MongoClient()
+        if isinstance(target, ast.Name) and target.id in tested:
+            if any(mentions(b.value, tails) for b in scope.bindings.get(target.id, ()) if b.how == "assign" and b.node is not target):
+                return True
+    attempts = [a.body for a, where in module.index.tries if where.function is scope and any(map(_cache_miss, a.handlers))]  # type: ignore[attr-defined]
+    attempts += [w.body for w, where in module.index.withs if where.function is scope and any(_suppresses_miss(i) for i in w.items)]
+    for body in attempts:
+        if any(isinstance(statement, ast.Return) and mentions(statement.value, tails) for statement in body):
+            return True
     for up in module.index.ancestors(node):
         if isinstance(up, FUNCTIONS):
             break
@@ -223,9 +287,17 @@ def _cache_among(values: list[ast.expr], scope: Scope) -> bool:
     return any(isinstance(v, (ast.Attribute, ast.Subscript)) or (isinstance(v, ast.Name) and v.id in scope.globals) for v in values)
 
 
+_MISSES = frozenset(("KeyError", "AttributeError", "NameError", "LookupError", "UnboundLocalError", "RuntimeError"))
+
+
 def _cache_miss(handler: ast.ExceptHandler) -> bool:
     names = {last_name(n) for n in walk(handler.type)} if handler.type is not None else set()
-    return bool(names & {"KeyError", "AttributeError", "NameError", "LookupError", "UnboundLocalError", "RuntimeError"})
+    return not names.isdisjoint(_MISSES)
+
+
+def _suppresses_miss(item: ast.withitem) -> bool:
+    call = item.context_expr
+    return isinstance(call, ast.Call) and last_name(call.func) == "suppress" and not _MISSES.isdisjoint(map(last_name, call.args))
 
 
 def mentions(test: ast.AST | None, tails: set[str]) -> bool:
@@ -429,7 +501,7 @@ def guarded_local(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
     for up in index.ancestors(node):
         if up is loop:
             return False
-        if isinstance(up, ast.If) and child in up.body and mentions(up.test, {name}):
+        if isinstance(up, ast.If) and child in up.body and (mentions(up.test, {name}) or any(ends_test(up.test, s) for s in up.body)):
             return True
         if isinstance(up, ast.BoolOp) and isinstance(up.op, ast.Or) and child is not up.values[0] and last_name(up.values[0]) == name:
             return True
@@ -444,9 +516,16 @@ def _dropped_by_handler(module: "Module", binding: Binding) -> bool:
     return isinstance(binding.value, ast.Constant) and binding.value.value is None and in_handler_of(module, binding.node) is not None
 
 
+_THREAD_KEYS = ("threading.get_ident()", "threading.get_native_id()", "threading.current_thread()")
+
+
 def thread_local_store(module: "Module", call: ast.AST) -> ast.AST | None:
-    """The attribute of a ``threading.local()``, or of an object of a subclass of it, that a value is stored in."""
+    """Where a value is stored for one thread: in an attribute of a ``threading.local()``, or under the number of the thread."""
     for target in stored_in(module, call):
+        if isinstance(target, ast.Subscript) and any(
+            isinstance(value, External) and value.path.startswith(_THREAD_KEYS) for value in module.values(target.slice)
+        ):
+            return target
         if isinstance(target, ast.Attribute):
             for value in module.values(target.value):
                 if isinstance(value, External) and value.path == "threading.local()":
@@ -491,7 +570,7 @@ def _holds_client(module: "Module", target: ast.AST) -> bool:
 
 def awaited_by_test(module: "Module", call: ast.AST, loop: ast.AST) -> bool:
     """``while client is None: client = MongoClient()``: the loop ends with the first client."""
-    if not isinstance(loop, ast.While):
+    if not isinstance(loop, ast.While) or module.index.within(call, loop.test):
         return False
     names = {last_name(t) for t in stored_in(module, call)} - {""}
     return bool(names) and mentions(loop.test, names)

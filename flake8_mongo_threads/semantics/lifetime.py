@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.concurrency import spawners
 from flake8_mongo_threads.concurrency.names import slot
+from flake8_mongo_threads.driver import wrappers
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.closers import closed_by_item, ends, stack_entry
@@ -34,7 +35,7 @@ from flake8_mongo_threads.semantics.sharing import (
     wait_after,
     waits_for_each,
 )
-from flake8_mongo_threads.semantics.spawns import Work
+from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop
 from flake8_mongo_threads.semantics.syntax import WITHS, base_of, last_name, path_key, walk
 from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Function, Instance, Method, Site, Value
 
@@ -129,22 +130,31 @@ def _own_of_thread(module: "Module", client: Driver, scope: Scope, context: Cont
     return scope.cls is not None and site.module.index.scope(site.node).function.cls is scope.cls
 
 
+_ENTRIES = frozenset(("enter_context", "enter_async_context", "callback", "push_async_callback"))
+
+
 def _closed_by_blocks(module: "Module") -> list[SharedClientClosed]:
-    """``with client:`` in a handler or worker, around a client that others share."""
+    """``with client:`` in a handler or worker, around a client that others share, or its entry into a stack of the function."""
     found: list[SharedClientClosed] = []
-    for node, where in module.index.withs:
+    items = [(item.context_expr, item.context_expr, where) for node, where in module.index.withs for item in node.items]
+    for call in module.calls_to(_ENTRIES):
+        stack = call.func.value if isinstance(call.func, ast.Attribute) else None
+        scope = module.index.scope_of_node[call].function
+        if isinstance(stack, ast.Name) and call.args and any(b.how == "with" for b in scope.bindings.get(stack.id, ())):
+            items.append((call, call.args[0], scope))
+    for node, expression, where in items:
         scope = where.function
         context = _many(module, scope)
         if context is None or _closes_for_others(scope, context):
             continue
-        for item in node.items:
-            for closed in closed_by_item(module, item.context_expr):
-                if closed.family != "client" or _made_by_item(module, item.context_expr):
-                    continue
-                if closed.module is module and closed.node is not item.context_expr and _reported_there(module, closed.node):
-                    continue
-                if is_shared(module, closed.driver, scope, item.context_expr):
-                    found.append(_closed(module, item.context_expr, scope, closed.driver, context))
+        entry = stack_entry(module, node) if node is not expression and isinstance(node, ast.Call) else None
+        for closed in closed_by_item(module, expression) if node is expression else entry[1] if entry is not None else ():
+            if closed.family != "client" or _made_by_item(module, expression):
+                continue
+            if closed.module is module and closed.node not in (expression, node) and _reported_there(module, closed.node):
+                continue
+            if is_shared(module, closed.driver, scope, expression):
+                found.append(_closed(module, node, scope, closed.driver, context))
     return found
 
 
@@ -202,6 +212,11 @@ def is_shared(module: "Module", client: Driver, scope: Scope, node: ast.AST) -> 
     site = client.site
     if site is None:
         return False
+    made = site.node
+    while isinstance(made, (ast.Attribute, ast.Subscript)):
+        made = made.value
+    if isinstance(made, ast.Call) and any(isinstance(v, External) and v.path in wrappers.REGISTERED for v in site.module.values(made.func)):
+        return True
     home = site.module.index.scope(site.node).function
     if _declared(client) and _is_parameter(node, scope):
         return _handed_to_many(module, client, scope)
@@ -219,7 +234,17 @@ def is_shared(module: "Module", client: Driver, scope: Scope, node: ast.AST) -> 
         return True
     if any(isinstance(t, ast.Attribute) for t in targets):
         return not _made_for_the_call(module, node, scope) and not _of_one_request(site, home, scope)
-    return bool(kept) or _handed_to_many(module, client, scope)
+    return bool(kept) or _handed_to_many(module, client, scope) or _made_once_for(module, site, home, scope)
+
+
+def _made_once_for(module: "Module", site: Site, home: Scope, scope: Scope) -> bool:
+    """Whether code that runs again and again gets a client from a function of the same file that nothing repeats."""
+    around = _many(module, scope)
+    if site.module is not module or around is None or enclosing_loop(module, site.node) is not None:
+        return False
+    if around.work is not None and not (around.work.many and around.work.scope.function is home):
+        return False  # each launch may have a client of its own
+    return not any(context.many for context in module.contexts.at(home))
 
 
 def _declared(client: Driver) -> bool:

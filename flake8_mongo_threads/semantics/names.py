@@ -464,6 +464,8 @@ class _Scan:
         handler = next((up for up in index.ancestors(name) if isinstance(up, ast.ExceptHandler) and up.name == name.id), None)
         if handler is None or handler.type is None or node.attr in index.attribute_stores:
             return
+        if not isinstance(index.parents.get(handler), ast.Try):
+            return  # ``except*`` gives the group of the errors
         if any(b.how != "except" and handler.lineno < b.position[0] <= name.lineno for b in index.scope(name).bindings.get(name.id, ())):
             return
         found = []

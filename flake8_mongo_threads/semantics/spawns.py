@@ -8,7 +8,7 @@ from flake8_mongo_threads.concurrency.names import ALIASES
 from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, Launcher
 from flake8_mongo_threads.semantics.keeping import KEEPS, calls_of_kept
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, LOOPS, TRIES, argument, constant, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, LOOPS, TRIES, argument, constant, dotted, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
     Awaitable,
@@ -153,15 +153,15 @@ def leaves_loop(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
         owner, field, position = index.place[statement]
         block = getattr(owner, field)
         for later in block[position + 1 :]:
-            if isinstance(later, (ast.Break, ast.Return)):
+            if _leaves(later):
                 return True
             if isinstance(later, ast.Continue):
                 break
             if isinstance(later, TRIES) and _ends_well(later):
                 return True
-            if isinstance(loop, ast.While) and _ends_test(loop.test, later):
+            if isinstance(loop, ast.While) and ends_test(loop.test, later):
                 return True
-        if isinstance(owner, TRIES) and field == "body" and owner.orelse and isinstance(owner.orelse[-1], (ast.Break, ast.Return)):  # type: ignore[attr-defined]
+        if isinstance(owner, TRIES) and field == "body" and any(b and _leaves(b[-1]) for b in (owner.orelse, owner.finalbody)):  # type: ignore[attr-defined]
             return True
         statement = owner if owner in index.place else index.statement(owner)
         if isinstance(owner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module, ast.ClassDef)):
@@ -169,7 +169,7 @@ def leaves_loop(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
     return False
 
 
-def _ends_test(test: ast.expr, statement: ast.stmt) -> bool:
+def ends_test(test: ast.expr, statement: ast.stmt) -> bool:
     """Whether a statement, or the end of a ``try``, sets the flag that the test of a loop waits for: ``while not connected: … connected = True``."""
     if isinstance(statement, TRIES):
         last: list[ast.stmt] = [block[-1] for block in (statement.orelse, statement.body) if block]  # type: ignore[attr-defined]
@@ -190,7 +190,14 @@ def _ends_test(test: ast.expr, statement: ast.stmt) -> bool:
 def _ends_well(attempt: object) -> bool:
     """Whether a ``try`` leaves the loop or the function when nothing fails."""
     blocks: tuple[list[ast.stmt], ...] = (attempt.orelse, attempt.body)  # type: ignore[attr-defined]
-    return any(block and isinstance(block[-1], (ast.Break, ast.Return)) for block in blocks)
+    return any(block and _leaves(block[-1]) for block in blocks)
+
+
+def _leaves(statement: ast.stmt) -> bool:
+    """Whether a statement leaves the loop around it: ``break``, ``return``, and the end of the process, as in a forked child."""
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        return dotted(statement.value.func) in ("os._exit", "sys.exit", "exit", "quit")
+    return isinstance(statement, (ast.Break, ast.Return))
 
 
 def repeating_loop(module: "Module", node: ast.AST) -> ast.AST | None:
@@ -268,7 +275,11 @@ def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
         if targets == (NOTHING,):
             continue
         many = launcher.many or loop is not None
-        if where == "thread" and launcher.passing != spawners.NONE and single_worker(pool):
+        if (
+            where == "thread"
+            and launcher.passing != spawners.NONE
+            and (single_worker(pool) or (launcher.args_keyword == "initargs" and _of_one(call)))
+        ):
             many = False
         arguments = _arguments(call, launcher)
         handed = LAUNCHERS.get(targets[0].path) if len(targets) == 1 and isinstance(targets[0], External) else None
@@ -387,10 +398,11 @@ def _joblib(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
 
 def single_worker(pool: Value | None) -> bool:
     """Whether an executor was made with exactly one worker."""
-    if isinstance(pool, External) and pool.site is not None and isinstance(pool.site.node, ast.Call):
-        node = pool.site.node
-        return constant(argument(node, 0, "max_workers")) == 1 or constant(keyword(node, "processes")) == 1
-    return False
+    return isinstance(pool, External) and pool.site is not None and isinstance(pool.site.node, ast.Call) and _of_one(pool.site.node)
+
+
+def _of_one(call: ast.Call) -> bool:
+    return constant(argument(call, 0, "max_workers")) == 1 or constant(keyword(call, "processes")) == 1
 
 
 def named_arguments(call: ast.Call, launcher: Launcher) -> ast.expr | None:

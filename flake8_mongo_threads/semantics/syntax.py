@@ -215,6 +215,20 @@ def says_nothing(node: ast.AST) -> bool:
     return True
 
 
+def asked_for(test: ast.expr) -> str:
+    """The place whose presence is all that a test asks for: ``client`` of ``client is not None``, ``self.client`` of
+    ``not self.client``; empty for any other test."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test = test.operand
+    if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], (ast.Is, ast.IsNot)):
+        if not (isinstance(test.comparators[0], ast.Constant) and test.comparators[0].value is None):
+            return ""
+        test = test.left
+    if isinstance(test, ast.Call) and last_name(test.func) == "hasattr" and test.args:
+        test = test.args[0]
+    return path_key(test)
+
+
 def text_of(node: ast.AST, limit: int = 60) -> str:
     """Short one-line source text of a node, for messages. Deep or strange expressions give an ellipsis."""
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flake8_mongo_threads.concurrency import frameworks, spawners
 from flake8_mongo_threads.semantics.calls import Edge
 from flake8_mongo_threads.semantics.contexts import LOOP, Context, maps
-from flake8_mongo_threads.semantics.lifecycle import Build
+from flake8_mongo_threads.semantics.lifecycle import Build, stands_in_for
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, named_arguments
 from flake8_mongo_threads.semantics.syntax import argument, keyword, last_name, walk
@@ -98,7 +98,7 @@ def reads(module: "Module", scope: Scope, expressions: list[ast.expr], within: a
                     attributes.add(parent.attr)
             # options.update(kwargs), options["host"] = host: what is put into a local container counts, too
             for mutation, where in module.index.mutations.get(node.id, ()):
-                if where.function is scope.function:
+                if where.function is scope.function and not (node is expression and _calls_program(module, mutation)):
                     pending.extend((*mutation.args, *(k.value for k in mutation.keywords)))
             for store in module.index.items_of.get(node.id, ()):
                 if store.scope.function is scope.function and store.value is not None:
@@ -116,6 +116,11 @@ def reads(module: "Module", scope: Scope, expressions: list[ast.expr], within: a
                 elif binding.how in ("aug", "except", "match"):
                     fresh = fresh or within is not None
     return Reads(frozenset(params), frozenset(free - _OWN), frozenset(attributes), frozenset(loops), fresh)
+
+
+def _calls_program(module: "Module", call: ast.Call) -> bool:
+    """Whether what looks like a change of a container is a method of the program: ``repository.add(row)``."""
+    return any(isinstance(value, Function) for value in module.values(call.func))
 
 
 def _set_here(module: "Module", scope: Scope, attribute: ast.Attribute) -> list[ast.expr]:
@@ -220,7 +225,7 @@ def varies_along(build: Build, chain: list[Edge], context: Context, home: "Modul
             expressions.extend(passed)
         attributes |= found.attributes
         if attributes:
-            kept, given = _through_object(module, below, edge, target, attributes)
+            kept, given = _through_object(module, below, edge, target, attributes, repeated=loop is not None or context.work is not None)
             attributes = attributes if kept else frozenset()
             expressions.extend(given)
         if not expressions and not attributes:
@@ -228,6 +233,22 @@ def varies_along(build: Build, chain: list[Edge], context: Context, home: "Modul
     if loop is not None:
         return varies_in_loop(module, scope, expressions, loop)
     return _varies_at_root(module, scope, expressions, attributes, context, home if root is not None else module)
+
+
+def handed_over(build: Build, edge: Edge | None, work: Work | None) -> bool:
+    """Whether a client is only built where a parameter got none, and the call or launch of the function that builds it gives one."""
+    name = stands_in_for(build.module, build)
+    given: list[ast.expr] | None = []
+    if not name or (edge is None and work is None):
+        return False
+    if edge is not None and isinstance(edge.node, ast.Call):
+        home = next((m for m in build.module.project.order if m.index is edge.caller.index), build.module)
+        given = None if maps(home, edge) else _passed(home, edge.node, edge.target, frozenset((name,)))
+    elif work is not None:
+        function = next((f for f in work.functions if f.scope is build.scope.function), None)
+        runs = _given(work, function, name) if function is not None else []
+        given = None if runs is None else [expression for expression, _ in runs]
+    return given is None or any(not (isinstance(g, ast.Constant) and g.value is None) for g in given)
 
 
 def _mapped(module: "Module", edge: Edge, name: str) -> bool:
@@ -289,10 +310,11 @@ def _rest_arguments(call: ast.Call, scope: Scope, arg: ast.arg, bound: bool) -> 
 
 
 def _through_object(
-    module: "Module", below: "Module", edge: Edge, target: Scope, attributes: frozenset[str]
+    module: "Module", below: "Module", edge: Edge, target: Scope, attributes: frozenset[str], *, repeated: bool
 ) -> tuple[bool, list[ast.expr]]:
     """What the attributes of ``self`` in a called method come from: whether they stay attributes of the caller's own ``self``,
-    and the arguments of the call that made the object, when that is in the caller."""
+    and the arguments of the call that made the object, when that is in the caller. Handlers are given objects by injection: those
+    differ from one run to the next only where a loop or a launcher, which is what ``repeated`` says, goes through several."""
     node = edge.node
     if target.cls is not None and target.name in ("__init__", "__new__", "__post_init__") and isinstance(node, ast.Call):
         if last_name(node.func) == "__init__":
@@ -305,26 +327,42 @@ def _through_object(
         return True, []
     if isinstance(receiver, ast.Name) and receiver.id in _OWN:
         return True, []
-    return False, _of_instances(module, edge.caller, receiver, attributes)
+    return False, _of_instances(module, edge.caller, receiver, attributes, which=repeated)
 
 
-def _of_instances(module: "Module", scope: Scope, receiver: ast.AST, attributes: frozenset[str]) -> list[ast.expr]:
-    """The arguments behind attributes of objects that a function makes itself.
+def _of_instances(module: "Module", scope: Scope, receiver: ast.AST, attributes: frozenset[str], *, which: bool = True) -> list[ast.expr]:
+    """What the attributes of an object depend on: the arguments where the function makes it, else ``which`` object it is.
 
     Where a loop makes several that differ, which of them it is depends on the receiver as well.
     """
     found: list[ast.expr] = []
     for value in module.values(receiver):
-        site = value.site if isinstance(value, Instance) else None
-        if site is None or site.module is not module or not isinstance(site.node, ast.Call) or site.node not in module.index.parents:
+        if not isinstance(value, Instance):
             continue
-        if module.index.scope(site.node).function is scope.function:
-            given = made_with(module, value.cls, attributes, site.node)  # type: ignore[attr-defined]
-            loop = enclosing_loop(module, site.node)
+        node = value.site.node if value.site is not None and value.site.module is module else None
+        if (
+            isinstance(node, ast.Call)
+            and node in module.index.parents
+            and module.index.scope(node).function is scope.function
+            and any(isinstance(v, Class) for v in module.values(node.func))
+        ):
+            given = made_with(module, value.cls, attributes, node)
+            loop = enclosing_loop(module, node)
             if loop is not None and isinstance(receiver, ast.expr) and varies_in_loop(module, scope, given, loop):
                 found.append(receiver)
             found.extend(given)
+        elif which and isinstance(receiver, ast.expr) and last_name(receiver) not in _OWN and _set_by_construction(value.cls, attributes):
+            found.append(receiver)
     return found
+
+
+def _set_by_construction(cls: Class, attributes: frozenset[str]) -> bool:
+    """Whether two objects of a class can differ in some attributes, because their constructors are given them."""
+    inference = cls.module.inference
+    for home, scope in inference.resolution_order(cls):
+        for definition in inference.definitions(scope, "__init__"):
+            return bool(_stored_params(home, Function(home, definition, Instance(cls)), attributes, 0))
+    return any(b.how == "ann" for _, scope in inference.resolution_order(cls) for name in attributes for b in scope.bindings.get(name, ()))
 
 
 def made_with(module: "Module", cls: Class, attributes: frozenset[str], call: ast.Call) -> list[ast.expr]:
@@ -436,6 +474,11 @@ def _runs_differ(work: Work, function: Function, names: frozenset[str], attribut
     if attributes and isinstance(work.target, ast.Attribute):
         loop = work.loop
         given.extend((g, loop) for g in _of_instances(module, work.scope, work.target.value, attributes))
+    elif attributes and work.launcher.passing == spawners.COROUTINE:
+        for call in _calls_of(work, function) or ():
+            if isinstance(call.func, ast.Attribute) and call in module.index.parents:
+                loop = enclosing_loop(module, call) or work.loop
+                given.extend((g, loop) for g in _of_instances(module, work.scope, call.func.value, attributes))
     for expression, loop in given:
         if loop is not None:
             if varies_in_loop(module, work.scope, [expression], loop):
