@@ -18,6 +18,7 @@ from flake8_mongo_threads.semantics.values import (
     Function,
     Generator,
     Instance,
+    Mapping,
     Method,
     Partial,
     Sequence,
@@ -258,12 +259,12 @@ def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
         if target is None:
             continue
         targets = module.values(target)
-        if targets == (NOTHING,):
+        if targets == (NOTHING,) and not isinstance(target, ast.Call):
             continue
         many = launcher.many or loop is not None
         if where == "thread" and launcher.passing != spawners.NONE and single_worker(pool):
             many = False
-        arguments = _arguments(call, launcher)
+        arguments = _arguments(module, call, launcher)
         handed = LAUNCHERS.get(targets[0].path) if len(targets) == 1 and isinstance(targets[0], External) else None
         if handed is not None and len(arguments) > handed.index >= 0:
             inner = arguments[handed.index]
@@ -380,7 +381,7 @@ def single_worker(pool: Value | None) -> bool:
     return False
 
 
-def _arguments(call: ast.Call, launcher: Launcher) -> list[ast.expr]:
+def _arguments(module: "Module", call: ast.Call, launcher: Launcher) -> list[ast.expr]:
     found: list[ast.expr] = []
     if launcher.passing == spawners.TUPLE:
         given = argument(call, launcher.args_index, launcher.args_keyword)
@@ -393,6 +394,10 @@ def _arguments(call: ast.Call, launcher: Launcher) -> list[ast.expr]:
             found.extend(v for v in named.values if v is not None)
         elif isinstance(named, ast.Call) and last_name(named.func) == "dict":
             found.extend(k.value for k in named.keywords)
+        elif named is not None:
+            mappings = [v for v in module.values(named) if isinstance(v, Mapping)]
+            elements = [element for mapping in mappings for _, element in mapping.items]
+            found.extend(e.expression for e in elements if isinstance(e.expression, ast.expr) and e.module is module)
     elif launcher.passing == spawners.REST:
         found.extend(a for a in call.args[launcher.index + 1 :])
         found.extend(k.value for k in call.keywords if k.arg is not None and k.arg != launcher.keyword)
