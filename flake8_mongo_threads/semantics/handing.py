@@ -307,6 +307,7 @@ def loose_arguments(module: "Module") -> list[LooseArguments]:
     return found
 
 
+_DOCUMENT_CLASSES = frozenset(("bson.SON()", "bson.son.SON()"))
 _DOCUMENTS = frozenset(("dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "TypedDict", "SON"))
 _TEXTS = frozenset(("str", "ObjectId"))
 
@@ -507,7 +508,9 @@ def _made_once(module: "Module", document: ast.expr, work: Work | None) -> Step 
     if not isinstance(document, (ast.Name, ast.Attribute)):
         return None
     values = known(module.values(document))
-    if len(values) != 1 or not isinstance(values[0], (Mapping, Sequence)) or values[0].site is None:
+    if len(values) != 1 or not isinstance(values[0], (Mapping, Sequence, External)) or values[0].site is None:
+        return None
+    if isinstance(values[0], External) and values[0].path not in _DOCUMENT_CLASSES:
         return None
     site = values[0].site
     if isinstance(site.node, (ast.DictComp, ast.Subscript)):
