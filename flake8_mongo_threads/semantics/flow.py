@@ -20,6 +20,7 @@ from flake8_mongo_threads.semantics.closers import (
     concerns,
     ends,
     opened_by,
+    sessions_given_to,
     sessions_used_by,
     stack_entry,
     starts_session,
@@ -155,12 +156,14 @@ class _TooMuch(Exception):  # noqa: N818 - it ends a search, it is no error
 class _Block:
     """A ``with`` or ``try … finally`` around the current statement: what it will close, and its stack variable."""
 
-    __slots__ = ("closed", "node", "stack")
+    __slots__ = ("closed", "node", "stack", "stacked")
 
     def __init__(self, node: ast.AST, closed: State, stack: list[Place]) -> None:
         self.node = node
         self.closed = closed
         self.stack = stack
+        self.stacked: set[Key] = set()
+        """The keys of what the stack will close."""
 
 
 class _Walker:
@@ -444,6 +447,8 @@ class _Walker:
             entry = stack_entry(self.module, call)
             if entry is not None:
                 self._stacked(entry, call)
+            elif isinstance(call.func, ast.Attribute) and call.func.attr == "pop_all":
+                self._unstacked(call.func.value)
             elif state and call not in resolved:
                 self._unknown_call(call, state)
         if state:
@@ -598,8 +603,7 @@ class _Walker:
 
     def _stacked(self, entry: tuple[ast.expr, list[Closed]], call: ast.Call) -> None:
         """What an exit stack will close when its block ends."""
-        places = exact(self.module, entry[0])
-        block = next((b for b in reversed(self.blocks) if any(p in b.stack for p in places)), None)
+        block = self._block_of(entry[0])
         if block is None:
             return
         found: State = {}
@@ -611,6 +615,20 @@ class _Walker:
                     found[("place", binding_base(binding), "")] = (CLOSED, call, closed.family)
         for key, status in found.items():
             block.closed[key] = (CLOSED, block.node, status[2])
+            block.stacked.add(key)
+
+    def _unstacked(self, stack: ast.expr) -> None:
+        """``stack.pop_all()``: what was entered outlives the block of the stack."""
+        block = self._block_of(stack)
+        if block is not None:
+            for key in block.stacked:
+                block.closed.pop(key, None)
+            block.stacked.clear()
+
+    def _block_of(self, stack: ast.expr) -> _Block | None:
+        """The ``with`` around the current statement that an exit stack belongs to."""
+        places = exact(self.module, stack)
+        return next((b for b in reversed(self.blocks) if any(p in b.stack for p in places)), None)
 
     # ------------------------------------------------------------------ uses
 
@@ -688,7 +706,7 @@ class _Walker:
         if target.scope.is_async and edge.node not in self.module.index.awaited:
             return
         receiver = edge.node.func.value if isinstance(edge.node.func, ast.Attribute) else None
-        if receiver is not None and self._uses_session_in(edge, receiver, state):
+        if self._uses_session_in(edge, edge.node, receiver, state):
             return
         used = used_by(target)
         if not used or opened_by(target) or ends(target):
@@ -704,12 +722,23 @@ class _Walker:
                 self._report(edge.node, "client", operation.owner, target.scope.name, status[1])
                 return
 
-    def _uses_session_in(self, edge: "Edge", receiver: ast.expr, state: State) -> bool:
-        """A method that is called here and works with the session of its object, which has ended."""
+    def _uses_session_in(self, edge: "Edge", call: ast.Call, receiver: ast.expr | None, state: State) -> bool:
+        """A function that is called here and works with a session that has ended: the one it is given, or that of its object."""
         target = edge.target
-        if target.receiver is None or not any(status[0] == CLOSED and status[2] == "session" for status in state.values()):
+        if not any(status[0] == CLOSED and status[2] == "session" for status in state.values()):
             return False
         if starts_session(target) or ends(target):
+            return False
+        bound = target.receiver is not None and target.scope.cls is not None
+        for operation, param in sessions_given_to(target):
+            given = self.module.inference.argument_for(call, target.scope, param, skip_first=bound)
+            for session in self.module.values(given) if given is not None else ():
+                if given is not None and isinstance(session, Driver) and session.family == "session":
+                    status = self._status(given, (session,), "session", state)
+                    if status is not None:
+                        self._report(edge.node, "session", operation.owner, target.scope.name, status[1])
+                        return True
+        if target.receiver is None or receiver is None:
             return False
         for operation, session, path in sessions_used_by(target):
             for base, prefix in exact(self.module, receiver):
