@@ -270,10 +270,22 @@ def _passes_on(piece: Piece, handler: ast.ExceptHandler, statement: ast.AST) -> 
 
 def _raises(module: "Module", call: ast.Call) -> bool:
     """Whether a call certainly raises, or ends the transaction: a function of the program that ends in ``raise``."""
-    functions = [v for v in module.values(call.func) if isinstance(v, Function)]
-    return bool(functions) and all(
-        (isinstance(f.scope.node, FUNCTIONS) and isinstance(f.scope.node.body[-1], ast.Raise)) or ends_transaction(f) for f in functions
-    )
+    values = module.values(call.func)
+    if any(isinstance(v, External) and v.path == "argparse.ArgumentParser().error" for v in values):
+        return True
+    functions = [v for v in values if isinstance(v, Function)]
+    return bool(functions) and all(_never_returns(f) or ends_transaction(f) for f in functions)
+
+
+def _never_returns(function: Function) -> bool:
+    """Whether a function says that it does not return, or ends in ``raise`` or by leaving the program."""
+    node = function.scope.node
+    if not isinstance(node, FUNCTIONS):
+        return False
+    last = node.body[-1]
+    if isinstance(last, ast.Raise) or (node.returns is not None and last_name(node.returns) in ("NoReturn", "Never")):
+        return True
+    return isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) and last_name(last.value.func) in _RAISING
 
 
 def _raised_later(piece: Piece, statement: ast.AST, names: set[str]) -> bool:
