@@ -144,7 +144,7 @@ def _called(piece: Piece, call: ast.Call, anew: frozenset[str]) -> str:
     if not isinstance(call.func, ast.Attribute):
         return ""
     receiver = call.func.value
-    if path_key(receiver) in anew:
+    if path_key(base_of(receiver, (ast.Subscript,))) in anew:
         return ""
     for value in module.values(receiver):
         path = _path(value)

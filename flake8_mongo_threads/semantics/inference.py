@@ -66,6 +66,7 @@ CHAIN = {"client": "database", "database": "collection", "collection": "collecti
 _ELEMENT_WRAPPERS = frozenset(
     ("builtins.list", "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.reversed", "builtins.iter", "builtins.frozenset", "tqdm.tqdm", "tqdm.auto.tqdm", "collections.deque", "itertools.cycle", "itertools.islice")
 )  # fmt: skip
+_PATHS = frozenset(("pathlib.Path()", "pathlib.PosixPath()", "pathlib.PurePath()"))
 _FIRST_ARGUMENT = frozenset(("typing.cast",))
 _FIELDS = frozenset(("dataclasses.field", "attr.ib", "attrs.field", "attr.attrib", "pydantic.Field"))
 _RUNS_FIRST = frozenset(
@@ -2389,6 +2390,10 @@ class Inference:
                 if right and all(isinstance(v, Mapping) for v in right):
                     items = tuple(item for v in (*left, *right) if isinstance(v, Mapping) for item in v.items)
                     return (Mapping(items, Site(module, node)),)
+        elif isinstance(operation, ast.Div):
+            # pathlib: a part of a path is a path
+            left = self.values(module, node.left, scope)  # type: ignore[attr-defined]
+            return tuple(v for v in left if isinstance(v, External) and v.path in _PATHS) or UNKNOWN_ONLY
         elif isinstance(operation, ast.Mult):
             for side in (node.left, node.right):  # type: ignore[attr-defined]
                 if isinstance(side, (ast.List, ast.Tuple)) and not all(isinstance(e, ast.Constant) for e in side.elts):
