@@ -267,8 +267,10 @@ def unacknowledged(owner: Driver) -> bool:
         node = current.site.node
         if isinstance(node, ast.Call):
             concern = keyword(node, "write_concern")
-            if isinstance(concern, ast.Call) and (constant(argument(concern, 0, "w")) == 0):
-                return True
+            given = current.site.module.values(concern) if concern is not None else ()
+            for made in (v.site.node for v in given if isinstance(v, External) and v.site is not None):
+                if isinstance(made, ast.Call) and constant(argument(made, 0, "w")) == 0:
+                    return True
             if constant(keyword(node, "w")) == 0:
                 return True
         current = current.parent
