@@ -97,19 +97,20 @@ def _only_looks(hand_over: HandOver) -> bool:
     in_order = isinstance(handed, (ast.Tuple, ast.List)) or (handed is work.call and node in work.call.args)
     for function in functions:
         scope, index = function.scope, function.module.index
+        loads: list[ast.AST] = []
         if hand_over.how in ("closure", "global") and isinstance(node, ast.Name):
-            name, home = node.id, scope.binder(node.id)
+            home = scope.binder(node.id)
+            loads.extend(load for load in index.name_loads.get(node.id, ()) if index.scope(load).binder(node.id) is home)
+        elif hand_over.how == "self" and isinstance(node, ast.Attribute):
+            loads.extend(load for load in index.attribute_loads.get(node.attr, ()) if path_key(load) == path_key(node))
         elif hand_over.how == "argument" and in_order and work.launcher.passing in (spawners.REST, spawners.TUPLE):
             bound = scope.cls is not None and function.receiver is not None
             position = next((p for p, given in enumerate(work.arguments) if given is node), len(scope.positional)) + bound
             if position >= len(scope.positional) or any(isinstance(given, ast.Starred) for given in work.arguments):
                 return False
-            name, home = scope.positional[position].arg, scope
-        else:
-            return False
-        loads = [load for load in index.name_loads.get(name, ()) if index.scope(load).binder(name) is home]
-        loads = [load for load in loads if index.scope(load).function is scope or scope.encloses(index.scope(load))]
-        uses = [index.parents.get(load) for load in loads]
+            name = scope.positional[position].arg
+            loads.extend(load for load in index.name_loads.get(name, ()) if index.scope(load).binder(name) is scope)
+        uses = [index.parents.get(n) for n in loads if index.scope(n).function is scope or scope.encloses(index.scope(n))]
         if not uses or not all(isinstance(use, ast.Attribute) and isinstance(use.ctx, ast.Load) and use.attr in _LOOKS for use in uses):
             return False
     return bool(functions)
