@@ -654,7 +654,7 @@ class _Walker:
                 self._report(node, "session", owner, name, status[1])
                 return
         elif owner.family in CURSORS:
-            session = self._session_of(owner)
+            session = self._session_of(owner, receiver)
             if session is not None:
                 status = self._status(session[0], (session[1],), "session", state)
                 if status is not None:
@@ -872,7 +872,7 @@ class _Walker:
             if value.family == "session":
                 found.append((value, "session", expression, value))
                 continue
-            session = self._session_of(value)
+            session = self._session_of(value, expression)
             if session is not None:
                 found.append((value, "session", session[0], session[1]))
             if value.root("client") is not None:
@@ -891,17 +891,46 @@ class _Walker:
                     found.append(operation.owner)
         return found
 
-    def _session_of(self, cursor: Driver) -> tuple[ast.expr, Driver] | None:
-        """The session that a cursor was made with, and the expression that names it."""
-        if cursor.family not in CURSORS or cursor.site is None or cursor.site.module is not self.module:
+    def _session_of(self, cursor: Driver, expression: ast.AST) -> tuple[ast.expr, Driver] | None:
+        """The session that a cursor was made with, and the expression of this file that names it."""
+        site = cursor.site
+        if cursor.family not in CURSORS or site is None:
             return None
-        for node in walk(cursor.site.node):
-            if isinstance(node, ast.Call):
-                given = keyword(node, "session")
-                if given is not None:
-                    for value in self.module.values(given):
-                        if isinstance(value, Driver) and value.family == "session":
-                            return given, value
+        given = next((g for n in walk(site.node) if isinstance(n, ast.Call) and (g := keyword(n, "session")) is not None), None)
+        if given is None:
+            return None
+        maker = site.module.index.scope(given).function
+        if isinstance(given, ast.Name) and maker is not self.scope:
+            # ``store.rows(session)``: what the call that made this very cursor hands over
+            called = self._call_of(maker, expression)
+            param = next((arg for arg in maker.params if arg.arg == given.id), None)
+            if called is not None and param is not None:
+                bound = called[1].receiver is not None and maker.cls is not None
+                handed = self.module.inference.argument_for(called[0], maker, param, skip_first=bound)
+                return self._as_session(handed)
+        return self._as_session(given) if site.module is self.module else None
+
+    def _as_session(self, given: ast.expr | None) -> tuple[ast.expr, Driver] | None:
+        for value in self.module.values(given) if given is not None else ():
+            if given is not None and isinstance(value, Driver) and value.family == "session":
+                return given, value
+        return None
+
+    def _call_of(self, maker: Scope, expression: ast.AST) -> tuple[ast.Call, Function] | None:
+        """The call of a function that gives what an expression stands for, also behind a name and ``.sort(…)``."""
+        current = expression
+        if isinstance(current, ast.Name):
+            scope = self.module.index.scope(current).binder(current.id)
+            reaching = self.module.index.reaching(scope, current.id, current) if scope is not None else []
+            if len(reaching) == 1 and reaching[0].how == "assign" and not reaching[0].path and isinstance(reaching[0].value, ast.expr):
+                current = reaching[0].value
+        while isinstance(current, ast.Call):
+            for value in self.module.values(current.func):
+                if isinstance(value, Function) and value.scope is maker:
+                    return current, value
+            if not isinstance(current.func, ast.Attribute):
+                break
+            current = current.func.value
         return None
 
 
