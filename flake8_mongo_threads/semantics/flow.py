@@ -791,6 +791,15 @@ class _Walker:
                 for handler in up.handlers:  # type: ignore[attr-defined]
                     if handler.type is not None and self._names_invalid_operation(handler.type):
                         return True
+            elif isinstance(up, WITHS):
+                for item in up.items:
+                    made = item.context_expr
+                    if (
+                        isinstance(made, ast.Call)
+                        and last_name(made.func) == "suppress"
+                        and any(map(self._names_invalid_operation, made.args))
+                    ):
+                        return True
             elif isinstance(up, (*FUNCTIONS, ast.Lambda)):
                 return False
             child = up
