@@ -104,6 +104,10 @@ ALIASES: dict[str, str] = {
     "gevent.Greenlet.spawn": "gevent.spawn",
     "gevent.greenlet.Greenlet": "gevent.Greenlet",
     "discord.ext.commands.bot.Bot": "discord.ext.commands.Bot",
+    "discord.Client().loop": "asyncio.AbstractEventLoop()",
+    "discord.ext.commands.Bot().loop": "asyncio.AbstractEventLoop()",
+    "discord.ext.commands.AutoShardedBot().loop": "asyncio.AbstractEventLoop()",
+    "discord.ext.commands.Context().bot.loop": "asyncio.AbstractEventLoop()",
 }
 
 _PREFIXES: tuple[tuple[str, str], ...] = (

@@ -9,7 +9,7 @@ from flake8_mongo_threads.semantics.lifecycle import effects
 from flake8_mongo_threads.semantics.places import factory_call
 from flake8_mongo_threads.semantics.syntax import keyword
 from flake8_mongo_threads.semantics.transactions import callbacks, names_session, one_root, other_client, regions, root_client
-from flake8_mongo_threads.semantics.values import Driver, External, Function
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -123,7 +123,7 @@ def _foreign(module: "Module", owner: Driver, receiver: ast.expr, session: Drive
 
 
 def _made_apart(module: "Module", owner: Driver, receiver: ast.expr, session: Driver, given: ast.AST) -> bool:
-    """Whether two calls of one function, which builds a client each time, made the two clients."""
+    """Whether two calls of one function or class, which builds a client each time, made the two clients."""
     client, other = root_client(owner), root_client(session)
     if client is None or other is None or client.site is None or other.site is None or client.site.node is not other.site.node:
         return False
@@ -138,7 +138,10 @@ def _made_apart(module: "Module", owner: Driver, receiver: ast.expr, session: Dr
         return False
     built = client.site.node
     for call in (first, second):
-        functions = [v for v in module.values(call.func) if isinstance(v, Function)]
+        functions: list[Function] = []
+        for value in module.values(call.func):
+            made = module.inference.method_of(Instance(value), "__init__") if isinstance(value, Class) else value
+            functions.extend([made] if isinstance(made, Function) else [])
         if len(functions) != 1 or not any(e.build.call is built for e in effects(functions[0])):
             return False
     return True

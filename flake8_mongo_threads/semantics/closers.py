@@ -328,6 +328,27 @@ def sessions_used_by(function: Function) -> list[tuple[Operation, Driver, str]]:
     return result
 
 
+def sessions_given_to(function: Function) -> list[tuple[Operation, ast.arg]]:
+    """The operations that a function performs in any case with a session that it is given, and the parameter that gets it."""
+    module, scope = function.module, function.scope
+    if scope.kind != "function" or scope.yields:
+        return []
+
+    def compute() -> list[tuple[Operation, ast.arg]]:
+        found: list[tuple[Operation, ast.arg]] = []
+        params = {arg.arg: arg for arg in scope.params if all(b.how == "param" for b in scope.bindings.get(arg.arg, ()))}
+        for operation in operations_in(module, scope):
+            given = operation.session
+            if not isinstance(given, ast.Name) or given.id not in params or (operation.coroutine and not operation.awaited):
+                continue
+            if not _spared(module, operation.node):
+                found.append((operation, params[given.id]))
+        return found
+
+    result: list[tuple[Operation, ast.arg]] = module.remember("sessions given", scope, compute, [])
+    return result
+
+
 def starts_session(function: Function, depth: int = 0) -> bool:
     """Whether running a function starts a session, itself or through what it calls."""
     module, scope = function.module, function.scope

@@ -270,15 +270,32 @@ def _passes_on(piece: Piece, handler: ast.ExceptHandler, statement: ast.AST) -> 
 
 def _raises(module: "Module", call: ast.Call) -> bool:
     """Whether a call certainly raises, or ends the transaction: a function of the program that ends in ``raise``."""
-    functions = [v for v in module.values(call.func) if isinstance(v, Function)]
-    return bool(functions) and all(
-        (isinstance(f.scope.node, FUNCTIONS) and isinstance(f.scope.node.body[-1], ast.Raise)) or ends_transaction(f) for f in functions
-    )
+    values = module.values(call.func)
+    if any(isinstance(v, External) and v.path == "argparse.ArgumentParser().error" for v in values):
+        return True
+    functions = [v for v in values if isinstance(v, Function)]
+    return bool(functions) and all(_never_returns(f) or ends_transaction(f) for f in functions)
+
+
+def _never_returns(function: Function) -> bool:
+    """Whether a function says that it does not return, or ends in ``raise`` or by leaving the program."""
+    node = function.scope.node
+    if not isinstance(node, FUNCTIONS):
+        return False
+    last = node.body[-1]
+    if isinstance(last, ast.Raise) or (node.returns is not None and last_name(node.returns) in ("NoReturn", "Never")):
+        return True
+    return isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) and last_name(last.value.func) in _RAISING
 
 
 def _raised_later(piece: Piece, statement: ast.AST, names: set[str]) -> bool:
-    """Whether a ``raise`` after the ``try`` depends on what the handler kept."""
+    """Whether a ``raise``, or an abort of the transaction, after the ``try`` depends on what the handler kept."""
     index = piece.module.index
+    for call in piece.session_calls("abort_transaction"):
+        if start_of(call) >= end_of(statement) and any(
+            isinstance(up, ast.If) and names & names_in(up.test) for up in index.ancestors(call)
+        ):
+            return True
     for node in walk(piece.scope.node, into_functions=False) if not isinstance(piece.scope.node, ast.Lambda) else ():
         if isinstance(node, ast.Raise) and start_of(node) >= end_of(statement):
             if node.exc is not None and names & names_in(node.exc):
@@ -367,7 +384,7 @@ def _local(module: "Module", scope: Scope, name: ast.Name, session: Driver) -> b
     bindings = scope.function.bindings.get(name.id, ())
     return (
         bool(bindings)
-        and all(b.how in ("assign", "ann", "with", "del") for b in bindings)
+        and all(b.how in ("assign", "ann", "with", "del") and not isinstance(b.value, (ast.Name, ast.Attribute)) for b in bindings)
         and name.id not in scope.globals
         and name.id not in scope.nonlocals
     )
@@ -398,9 +415,23 @@ def _finished(module: "Module", scope: Scope, name: str, session: Driver, start:
                     return True
                 aborts.append(call)
             continue
-        if _escapes(module, node, parent, 0):
+        if isinstance(parent, ast.Call) and _only_aborts(module, parent, node):
+            aborts.append(parent)
+        elif _escapes(module, node, parent, 0):
             return True
     return any(_always(module, abort, start) for abort in aborts) or _both_branches(module, aborts)
+
+
+def _only_aborts(module: "Module", call: ast.Call, node: ast.AST) -> bool:
+    """Whether a call hands the session to a function of the program that aborts, never commits, and does not keep it."""
+    functions = [v for v in module.values(call.func) if isinstance(v, Function)]
+    return (
+        bool(functions)
+        and len(functions) == len(module.values(call.func))
+        and not has_star(call)
+        and all(ends_transaction(f) and not ends_transaction(f, 0, ("commit_transaction",)) for f in functions)
+        and not any(_keeps(module, call, f, node, 0) for f in functions)
+    )
 
 
 def _expected_to_fail(module: "Module", node: ast.AST) -> bool:

@@ -4,9 +4,9 @@ import ast
 from collections.abc import Iterator
 
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import base_of, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, base_of, last_name, names_in, path_key
 from flake8_mongo_threads.semantics.transactions import Piece
-from flake8_mongo_threads.semantics.values import External, Value
+from flake8_mongo_threads.semantics.values import Driver, External, Mapping, Sequence, Value
 
 _MODULES = ("requests", "httpx", "smtplib", "aiosmtplib", "urllib.request", "urllib3", "aiohttp", "boto3", "botocore", "subprocess", "pika", "aio_pika", "kafka", "aiokafka",
             "confluent_kafka", "redis", "stripe", "twilio", "sendgrid", "slack_sdk", "paramiko", "ftplib", "telegram", "paho.mqtt", "nats", "shutil", "resend", "mailchimp", "firebase_admin", "pywebpush")  # fmt: skip
@@ -68,33 +68,60 @@ _GROWING = frozenset(
         "put_nowait",
     )
 )
+_CONTAINERS = frozenset(
+    ("builtins.set()", "builtins.list()", "builtins.dict()", "collections.defaultdict()", "collections.Counter()", "collections.deque()")
+)
 
 
 def effects_of(piece: Piece) -> Iterator[tuple[ast.AST, str]]:
     """The effects outside the database of one function inside a transaction: the node and a text for it."""
     module = piece.module
     index = module.index
+    anew = _made_anew(piece.scope)
     for call in index.calls:
         if index.scope_of_node[call].function is piece.scope.function and piece.covers(call):
-            text = _called(piece, call)
+            text = _called(piece, call, anew)
             if text:
                 yield call, text
     for name, bindings in _assigned_outside(piece.scope):
         for node in bindings:
             statement = index.statement(node)
-            if isinstance(statement, ast.AugAssign) and statement.target is node:
+            if isinstance(statement, ast.AugAssign) and statement.target is node and name not in anew:
                 yield statement.target, f"'{name}' is counted up"
     for store in index.item_stores:
         if store.how == "aug" and store.scope.function is piece.scope.function and _outer_name(piece.scope, base_of(store.target)):
-            yield store.target, f"an item of '{path_key(base_of(store.target))}' is counted up"
+            if path_key(base_of(store.target)) not in anew:
+                yield store.target, f"an item of '{path_key(base_of(store.target))}' is counted up"
     for attribute, stores in index.attribute_stores.items():
         for store in stores:
             if store.how == "aug" and store.scope.function is piece.scope.function and isinstance(store.target, ast.Attribute):
-                if _outer_name(piece.scope, store.target.value):
+                if _outer_name(piece.scope, store.target.value) and path_key(store.target) not in anew:
                     yield store.target, f"'{attribute}' is counted up"
 
 
-def _called(piece: Piece, call: ast.Call) -> str:
+def _made_anew(scope: Scope) -> frozenset[str]:
+    """The outer state that every run of a function begins anew, by its first statements: ``total = 0``, ``found.clear()``."""
+    found: set[str] = set()
+    for statement in getattr(scope.node, "body", []) if isinstance(scope.node, FUNCTIONS) else []:
+        if isinstance(statement, ast.Assign):
+            read = names_in(statement.value)
+            for target in statement.targets:
+                whole = target.value if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice) else target
+                if read.isdisjoint(names_in(whole)):
+                    found.add(path_key(whole))
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            found.add(path_key(statement.target))
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            func = statement.value.func
+            if not isinstance(func, ast.Attribute) or func.attr != "clear":
+                break
+            found.add(path_key(func.value))
+        elif not isinstance(statement, (ast.Nonlocal, ast.Global, ast.Expr)):
+            break
+    return frozenset(found - {""})
+
+
+def _called(piece: Piece, call: ast.Call, anew: frozenset[str]) -> str:
     """What a call does outside the database, or an empty text."""
     module = piece.module
     verb = last_name(call.func)
@@ -117,6 +144,8 @@ def _called(piece: Piece, call: ast.Call) -> str:
     if not isinstance(call.func, ast.Attribute):
         return ""
     receiver = call.func.value
+    if path_key(base_of(receiver, (ast.Subscript,))) in anew:
+        return ""
     for value in module.values(receiver):
         path = _path(value)
         if verb in _QUEUE_VERBS and path.startswith(_QUEUES):
@@ -141,23 +170,24 @@ def _path(value: Value) -> str:
 
 def _container(piece: Piece, receiver: ast.AST) -> bool:
     """Whether a receiver is a plain container of the program, told by where it was made."""
-    from flake8_mongo_threads.semantics.values import Driver, Mapping, Sequence
-
     values = piece.module.values(receiver)
     if any(isinstance(v, Driver) for v in values):
         return False
-    return any(
-        isinstance(v, (Sequence, Mapping))
-        or _path(v)
-        in (
-            "builtins.set()",
-            "builtins.list()",
-            "builtins.dict()",
-            "collections.defaultdict()",
-            "collections.Counter()",
-            "collections.deque()",
-        )
-        for v in values
+    if isinstance(receiver, ast.Subscript) and any(
+        isinstance(v, Mapping) and _of_containers(v) for v in piece.module.values(receiver.value)
+    ):
+        return True
+    return any(isinstance(v, (Sequence, Mapping)) or _path(v) in _CONTAINERS for v in values)
+
+
+def _of_containers(value: Mapping) -> bool:
+    """Whether a mapping is a ``defaultdict`` of plain containers."""
+    made = value.site.node if value.site is not None else None
+    return (
+        isinstance(made, ast.Call)
+        and last_name(made.func) == "defaultdict"
+        and bool(made.args)
+        and last_name(made.args[0]) in ("list", "set", "dict", "deque", "Counter")
     )
 
 

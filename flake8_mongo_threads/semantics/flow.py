@@ -21,6 +21,7 @@ from flake8_mongo_threads.semantics.closers import (
     concerns,
     ends,
     opened_by,
+    sessions_given_to,
     sessions_used_by,
     stack_entry,
     starts_session,
@@ -156,12 +157,14 @@ class _TooMuch(Exception):  # noqa: N818 - it ends a search, it is no error
 class _Block:
     """A ``with`` or ``try … finally`` around the current statement: what it will close, and its stack variable."""
 
-    __slots__ = ("closed", "node", "stack")
+    __slots__ = ("closed", "node", "stack", "stacked")
 
     def __init__(self, node: ast.AST, closed: State, stack: list[Place]) -> None:
         self.node = node
         self.closed = closed
         self.stack = stack
+        self.stacked: set[Key] = set()
+        """The keys of what the stack will close."""
 
 
 class _Walker:
@@ -445,6 +448,8 @@ class _Walker:
             entry = stack_entry(self.module, call)
             if entry is not None:
                 self._stacked(entry, call)
+            elif isinstance(call.func, ast.Attribute) and call.func.attr == "pop_all":
+                self._unstacked(call.func.value)
             elif state and call not in resolved:
                 self._unknown_call(call, state)
         if state:
@@ -599,8 +604,7 @@ class _Walker:
 
     def _stacked(self, entry: tuple[ast.expr, list[Closed]], call: ast.Call) -> None:
         """What an exit stack will close when its block ends."""
-        places = exact(self.module, entry[0])
-        block = next((b for b in reversed(self.blocks) if any(p in b.stack for p in places)), None)
+        block = self._block_of(entry[0])
         if block is None:
             return
         found: State = {}
@@ -612,6 +616,20 @@ class _Walker:
                     found[("place", binding_base(binding), "")] = (CLOSED, call, closed.family)
         for key, status in found.items():
             block.closed[key] = (CLOSED, block.node, status[2])
+            block.stacked.add(key)
+
+    def _unstacked(self, stack: ast.expr) -> None:
+        """``stack.pop_all()``: what was entered outlives the block of the stack."""
+        block = self._block_of(stack)
+        if block is not None:
+            for key in block.stacked:
+                block.closed.pop(key, None)
+            block.stacked.clear()
+
+    def _block_of(self, stack: ast.expr) -> _Block | None:
+        """The ``with`` around the current statement that an exit stack belongs to."""
+        places = exact(self.module, stack)
+        return next((b for b in reversed(self.blocks) if any(p in b.stack for p in places)), None)
 
     # ------------------------------------------------------------------ uses
 
@@ -637,7 +655,7 @@ class _Walker:
                 self._report(node, "session", owner, name, status[1])
                 return
         elif owner.family in CURSORS:
-            session = self._session_of(owner)
+            session = self._session_of(owner, receiver)
             if session is not None:
                 status = self._status(session[0], (session[1],), "session", state)
                 if status is not None:
@@ -689,7 +707,7 @@ class _Walker:
         if target.scope.is_async and edge.node not in self.module.index.awaited:
             return
         receiver = edge.node.func.value if isinstance(edge.node.func, ast.Attribute) else None
-        if receiver is not None and self._uses_session_in(edge, receiver, state):
+        if self._uses_session_in(edge, edge.node, receiver, state):
             return
         used = used_by(target)
         if not used or opened_by(target) or ends(target):
@@ -705,12 +723,23 @@ class _Walker:
                 self._report(edge.node, "client", operation.owner, target.scope.name, status[1])
                 return
 
-    def _uses_session_in(self, edge: "Edge", receiver: ast.expr, state: State) -> bool:
-        """A method that is called here and works with the session of its object, which has ended."""
+    def _uses_session_in(self, edge: "Edge", call: ast.Call, receiver: ast.expr | None, state: State) -> bool:
+        """A function that is called here and works with a session that has ended: the one it is given, or that of its object."""
         target = edge.target
-        if target.receiver is None or not any(status[0] == CLOSED and status[2] == "session" for status in state.values()):
+        if not any(status[0] == CLOSED and status[2] == "session" for status in state.values()):
             return False
         if starts_session(target) or ends(target):
+            return False
+        bound = target.receiver is not None and target.scope.cls is not None
+        for operation, param in sessions_given_to(target):
+            given = self.module.inference.argument_for(call, target.scope, param, skip_first=bound)
+            for session in self.module.values(given) if given is not None else ():
+                if given is not None and isinstance(session, Driver) and session.family == "session":
+                    status = self._status(given, (session,), "session", state)
+                    if status is not None:
+                        self._report(edge.node, "session", operation.owner, target.scope.name, status[1])
+                        return True
+        if target.receiver is None or receiver is None:
             return False
         for operation, session, path in sessions_used_by(target):
             for base, prefix in exact(self.module, receiver):
@@ -762,6 +791,15 @@ class _Walker:
             if isinstance(up, TRIES) and child in up.body:  # type: ignore[attr-defined]
                 for handler in up.handlers:  # type: ignore[attr-defined]
                     if handler.type is not None and self._names_invalid_operation(handler.type):
+                        return True
+            elif isinstance(up, WITHS):
+                for item in up.items:
+                    made = item.context_expr
+                    if (
+                        isinstance(made, ast.Call)
+                        and last_name(made.func) == "suppress"
+                        and any(map(self._names_invalid_operation, made.args))
+                    ):
                         return True
             elif isinstance(up, (*FUNCTIONS, ast.Lambda)):
                 return False
@@ -844,7 +882,7 @@ class _Walker:
             if value.family == "session":
                 found.append((value, "session", expression, value))
                 continue
-            session = self._session_of(value)
+            session = self._session_of(value, expression)
             if session is not None:
                 found.append((value, "session", session[0], session[1]))
             if value.root("client") is not None:
@@ -863,17 +901,46 @@ class _Walker:
                     found.append(operation.owner)
         return found
 
-    def _session_of(self, cursor: Driver) -> tuple[ast.expr, Driver] | None:
-        """The session that a cursor was made with, and the expression that names it."""
-        if cursor.family not in CURSORS or cursor.site is None or cursor.site.module is not self.module:
+    def _session_of(self, cursor: Driver, expression: ast.AST) -> tuple[ast.expr, Driver] | None:
+        """The session that a cursor was made with, and the expression of this file that names it."""
+        site = cursor.site
+        if cursor.family not in CURSORS or site is None:
             return None
-        for node in walk(cursor.site.node):
-            if isinstance(node, ast.Call):
-                given = keyword(node, "session")
-                if given is not None:
-                    for value in self.module.values(given):
-                        if isinstance(value, Driver) and value.family == "session":
-                            return given, value
+        given = next((g for n in walk(site.node) if isinstance(n, ast.Call) and (g := keyword(n, "session")) is not None), None)
+        if given is None:
+            return None
+        maker = site.module.index.scope(given).function
+        if isinstance(given, ast.Name) and maker is not self.scope:
+            # ``store.rows(session)``: what the call that made this very cursor hands over
+            called = self._call_of(maker, expression)
+            param = next((arg for arg in maker.params if arg.arg == given.id), None)
+            if called is not None and param is not None:
+                bound = called[1].receiver is not None and maker.cls is not None
+                handed = self.module.inference.argument_for(called[0], maker, param, skip_first=bound)
+                return self._as_session(handed)
+        return self._as_session(given) if site.module is self.module else None
+
+    def _as_session(self, given: ast.expr | None) -> tuple[ast.expr, Driver] | None:
+        for value in self.module.values(given) if given is not None else ():
+            if given is not None and isinstance(value, Driver) and value.family == "session":
+                return given, value
+        return None
+
+    def _call_of(self, maker: Scope, expression: ast.AST) -> tuple[ast.Call, Function] | None:
+        """The call of a function that gives what an expression stands for, also behind a name and ``.sort(…)``."""
+        current = expression
+        if isinstance(current, ast.Name):
+            scope = self.module.index.scope(current).binder(current.id)
+            reaching = self.module.index.reaching(scope, current.id, current) if scope is not None else []
+            if len(reaching) == 1 and reaching[0].how == "assign" and not reaching[0].path and isinstance(reaching[0].value, ast.expr):
+                current = reaching[0].value
+        while isinstance(current, ast.Call):
+            for value in self.module.values(current.func):
+                if isinstance(value, Function) and value.scope is maker:
+                    return current, value
+            if not isinstance(current.func, ast.Attribute):
+                break
+            current = current.func.value
         return None
 
 

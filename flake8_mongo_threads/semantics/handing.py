@@ -34,6 +34,8 @@ _CARRIERS = frozenset(("submit", "map", "apply_async", "map_async", "imap", "ima
 _INSERTS = frozenset(("insert_one", "insert_many", "insert", "save"))
 _WRITERS = frozenset(("client", "database", "collection"))
 _LISTS = (ast.List, ast.Tuple, ast.Set)
+MAX_RELAYS = 2
+"""Functions that a document may pass through on its way to the one that inserts it."""
 
 
 # ---------------------------------------------------------------------- a call where a callable belongs
@@ -267,8 +269,10 @@ def unacknowledged(owner: Driver) -> bool:
         node = current.site.node
         if isinstance(node, ast.Call):
             concern = keyword(node, "write_concern")
-            if isinstance(concern, ast.Call) and (constant(argument(concern, 0, "w")) == 0):
-                return True
+            given = current.site.module.values(concern) if concern is not None else ()
+            for made in (v.site.node for v in given if isinstance(v, External) and v.site is not None):
+                if isinstance(made, ast.Call) and constant(argument(made, 0, "w")) == 0:
+                    return True
             if constant(keyword(node, "w")) == 0:
                 return True
         current = current.parent
@@ -307,6 +311,7 @@ def loose_arguments(module: "Module") -> list[LooseArguments]:
     return found
 
 
+_DOCUMENT_CLASSES = frozenset(("bson.SON()", "bson.son.SON()"))
 _DOCUMENTS = frozenset(("dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "TypedDict", "SON"))
 _TEXTS = frozenset(("str", "ObjectId"))
 
@@ -314,16 +319,29 @@ _TEXTS = frozenset(("str", "ObjectId"))
 def _loose(module: "Module", given: ast.expr) -> str:
     if isinstance(given, ast.Dict):
         return "a document"
-    if isinstance(given, ast.JoinedStr):
+    if _is_text(given):
         return "a string"
     values = known(module.values(given))
     if values and all(isinstance(v, Mapping) or (isinstance(v, Driver) and v.family == "document") for v in values):
         return "a document"
-    if values and all(isinstance(v, Const) and isinstance(v.value, str) for v in values):
+    if values and all(
+        (isinstance(v, Const) and isinstance(v.value, str)) or (isinstance(v, External) and v.path == "builtins.str()") for v in values
+    ):
         return "a string"
     if isinstance(given, ast.Name) and all(not isinstance(v, Sequence) for v in values):
         return _declared(module, given)
     return ""
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Whether an expression is written as a text: a literal, an f-string, or one that is added to, filled in or formatted."""
+    while True:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Mod)):
+            node = node.left
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("format", "join", "lower", "upper"):
+            node = node.func.value
+        else:
+            return isinstance(node, ast.JoinedStr) or isinstance(constant(node), str)
 
 
 def _declared(module: "Module", name: ast.Name) -> str:
@@ -461,14 +479,19 @@ def _calls(node: ast.AST) -> list[ast.Call]:
     return found
 
 
-def _by_function(module: "Module", function: Function, call: ast.Call | None, work: Work | None = None) -> list[tuple["Module", ast.expr]]:
+def _by_function(
+    module: "Module", function: Function, call: ast.Call | None, work: Work | None = None, depth: int = 0
+) -> list[tuple["Module", ast.expr]]:
     """What a function inserts: a parameter (then what it is given), a closure variable or an attribute of ``self``."""
     found: list[tuple[Module, ast.expr]] = []
     home, scope = function.module, function.scope
-    for operation in operations_in(home, scope):
-        if operation.name not in _INSERTS or operation.call is None or not operation.call.args:
-            continue
-        document = operation.call.args[0]
+    documents = [o.call.args[0] for o in operations_in(home, scope) if o.name in _INSERTS and o.call is not None and o.call.args]
+    for edge in home.calls.inside(scope) if depth < MAX_RELAYS else ():
+        # what it hands to a function that inserts it
+        if edge.how == "call" and isinstance(edge.node, ast.Call) and edge.target.scope is not scope:
+            inner = _by_function(home, edge.target, edge.node, None, depth + 1)
+            documents.extend(given for where, given in inner if where is home and home.index.within(given, edge.node))
+    for document in documents:
         if isinstance(document, ast.Name):
             given = _parameter_source(module, scope, document, function, call, work)
             if given is not None:
@@ -507,7 +530,9 @@ def _made_once(module: "Module", document: ast.expr, work: Work | None) -> Step 
     if not isinstance(document, (ast.Name, ast.Attribute)):
         return None
     values = known(module.values(document))
-    if len(values) != 1 or not isinstance(values[0], (Mapping, Sequence)) or values[0].site is None:
+    if len(values) != 1 or not isinstance(values[0], (Mapping, Sequence, External)) or values[0].site is None:
+        return None
+    if isinstance(values[0], External) and values[0].path not in _DOCUMENT_CLASSES:
         return None
     site = values[0].site
     if isinstance(site.node, (ast.DictComp, ast.Subscript)):

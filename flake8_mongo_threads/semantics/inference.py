@@ -64,8 +64,9 @@ CURSORS = frozenset(("cursor", "command-cursor", "raw-cursor", "change-stream", 
 CHAIN = {"client": "database", "database": "collection", "collection": "collection"}
 
 _ELEMENT_WRAPPERS = frozenset(
-    ("builtins.list", "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.reversed", "builtins.iter", "builtins.frozenset", "tqdm.tqdm", "tqdm.auto.tqdm", "collections.deque", "itertools.cycle", "itertools.islice", "copy.copy")
+    ("builtins.list", "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.reversed", "builtins.iter", "builtins.frozenset", "tqdm.tqdm", "tqdm.auto.tqdm", "collections.deque", "itertools.cycle", "itertools.islice")
 )  # fmt: skip
+_PATHS = frozenset(("pathlib.Path()", "pathlib.PosixPath()", "pathlib.PurePath()"))
 _FIRST_ARGUMENT = frozenset(("typing.cast",))
 _FIELDS = frozenset(("dataclasses.field", "attr.ib", "attrs.field", "attr.attrib", "pydantic.Field"))
 _RUNS_FIRST = frozenset(
@@ -2056,7 +2057,9 @@ class Inference:
                 handled = True
                 entries = self.entries(module, func.value, value)
                 elements = tuple(e for _, e in entries)
-                if name in ("values", "copy") or (name == "keys" and isinstance(value, Sequence)):
+                if name == "copy":
+                    parts.append((self._copy(module, node, func.value, value),))
+                elif name == "values" or (name == "keys" and isinstance(value, Sequence)):
                     parts.append((Sequence(elements, Site(module, node), many=True),) if name == "values" else (value,))
                 elif name == "items":
                     # one pair for all: equal sites are one alternative
@@ -2093,6 +2096,12 @@ class Inference:
         if not handled:
             return None
         return union(*parts) if parts else UNKNOWN_ONLY
+
+    def _copy(self, module: "Module", call: ast.Call, original: ast.expr, value: Value) -> Value:
+        """What copying a value gives: a dictionary of its own, with what was put into the original."""
+        if not isinstance(value, Mapping):
+            return value
+        return Mapping(tuple(self.entries(module, original, value)), Site(module, call))
 
     def _set_in_context(self, variable: External) -> Values:
         """What the program puts into a context variable: its default, and what ``set`` is called with."""
@@ -2394,6 +2403,10 @@ class Inference:
                 if right and all(isinstance(v, Mapping) for v in right):
                     items = tuple(item for v in (*left, *right) if isinstance(v, Mapping) for item in v.items)
                     return (Mapping(items, Site(module, node)),)
+        elif isinstance(operation, ast.Div):
+            # pathlib: a part of a path is a path
+            left = self.values(module, node.left, scope)  # type: ignore[attr-defined]
+            return tuple(v for v in left if isinstance(v, External) and v.path in _PATHS) or UNKNOWN_ONLY
         elif isinstance(operation, ast.Mult):
             for side in (node.left, node.right):  # type: ignore[attr-defined]
                 if isinstance(side, (ast.List, ast.Tuple)) and not all(isinstance(e, ast.Constant) for e in side.elts):
@@ -2883,11 +2896,20 @@ def _dict_call(self: Inference, module: "Module", call: ast.Call, path: str) -> 
         source = self.values(module, call.args[0])
         if not call.keywords:
             if any(isinstance(v, Mapping) for v in source):
-                return source
+                return tuple(self._copy(module, call, call.args[0], v) for v in source)
         else:
             given = [v for v in source if isinstance(v, Mapping)]
             items = (*(item for v in given for item in v.items), *items)
     return (Mapping(items, Site(module, call)),)
+
+
+def _copied(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
+    if not call.args:
+        return UNKNOWN_ONLY
+    found = tuple(self._copy(module, call, call.args[0], v) for v in self._listed(module, call))
+    if path != "copy.deepcopy":
+        return found
+    return tuple(Sequence(v.elements, Site(module, call), exact=v.exact, many=v.many) if isinstance(v, Sequence) else v for v in found)
 
 
 def _empty_list(self: Inference, module: "Module", call: ast.Call, path: str) -> Values:
@@ -2992,6 +3014,8 @@ _EXTERNAL_CALLS: dict[str, Callable[[Inference, "Module", ast.Call, str], Values
     "builtins.dict": _dict_call,
     "collections.defaultdict": _dict_call,
     "collections.OrderedDict": _dict_call,
+    "copy.copy": _copied,
+    "copy.deepcopy": _copied,
     "weakref.WeakValueDictionary": _dict_call,
     "builtins.list": _empty_list,
     "builtins.set": _empty_list,

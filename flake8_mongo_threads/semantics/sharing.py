@@ -54,7 +54,9 @@ def shared_objects(module: "Module") -> list[Shared]:
     found: list[Shared] = []
     groups: dict[object, list[HandOver]] = {}
     for hand_over in (*module.facts(HandOver), *objects_of_workers(module)):
-        if hand_over.value.family in NOT_SHAREABLE and not _owned_by_worker(hand_over) and not _only_closes(hand_over):
+        if hand_over.value.family not in NOT_SHAREABLE or _owned_by_worker(hand_over):
+            continue
+        if not _only_closes(hand_over) and not _only_looks(hand_over):
             groups.setdefault((hand_over.value.key(), id(hand_over.work.scope.function)), []).append(hand_over)
     for hand_overs in groups.values():
         shared = _conflict(module, hand_overs)
@@ -79,6 +81,39 @@ def _only_closes(hand_over: HandOver) -> bool:
         return all(m.name == "close" for m in methods) and hand_over.how == "bound"
     uses = [name for _, _, name, _ in _worker_uses(hand_over) if name]
     return bool(uses) and all(name == "close" for name in uses)
+
+
+_LOOKS = frozenset(
+    ("clone", "alive", "retrieved", "collection", "cursor_id", "length", "filename", "metadata", "upload_date", "content_type", "chunk_size", "_id", "has_ended", "session_id")
+)  # fmt: skip
+"""What leaves an object as it is: a copy of a cursor that was not sent, and plain facts."""
+
+
+def _only_looks(hand_over: HandOver) -> bool:
+    """Whether a worker only copies the object or reads facts of it: ``mine = cursor.clone()``."""
+    work, node = hand_over.work, hand_over.node
+    functions = work.functions
+    handed = hand_over.module.index.parents.get(node)
+    in_order = isinstance(handed, (ast.Tuple, ast.List)) or (handed is work.call and node in work.call.args)
+    for function in functions:
+        scope, index = function.scope, function.module.index
+        loads: list[ast.AST] = []
+        if hand_over.how in ("closure", "global") and isinstance(node, ast.Name):
+            home = scope.binder(node.id)
+            loads.extend(load for load in index.name_loads.get(node.id, ()) if index.scope(load).binder(node.id) is home)
+        elif hand_over.how == "self" and isinstance(node, ast.Attribute):
+            loads.extend(load for load in index.attribute_loads.get(node.attr, ()) if path_key(load) == path_key(node))
+        elif hand_over.how == "argument" and in_order and work.launcher.passing in (spawners.REST, spawners.TUPLE):
+            bound = scope.cls is not None and function.receiver is not None
+            position = next((p for p, given in enumerate(work.arguments) if given is node), len(scope.positional)) + bound
+            if position >= len(scope.positional) or any(isinstance(given, ast.Starred) for given in work.arguments):
+                return False
+            name = scope.positional[position].arg
+            loads.extend(load for load in index.name_loads.get(name, ()) if index.scope(load).binder(name) is scope)
+        uses = [index.parents.get(n) for n in loads if index.scope(n).function is scope or scope.encloses(index.scope(n))]
+        if not uses or not all(isinstance(use, ast.Attribute) and isinstance(use.ctx, ast.Load) and use.attr in _LOOKS for use in uses):
+            return False
+    return bool(functions)
 
 
 def objects_of_workers(module: "Module") -> list[HandOver]:

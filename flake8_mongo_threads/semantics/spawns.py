@@ -18,6 +18,7 @@ from flake8_mongo_threads.semantics.values import (
     Function,
     Generator,
     Instance,
+    Mapping,
     Method,
     Partial,
     Sequence,
@@ -272,7 +273,7 @@ def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
         if launcher.passing == spawners.DATASET:
             items = (inference.method_of(v, name) for v in targets if isinstance(v, Instance) for name in ("__getitem__", "__iter__"))
             targets = tuple(method for method in items if method is not None)
-        if targets == (NOTHING,):
+        if targets == (NOTHING,) and not isinstance(target, ast.Call):
             continue
         many = launcher.many or loop is not None
         if (
@@ -281,7 +282,7 @@ def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
             and (single_worker(pool) or (launcher.args_keyword == "initargs" and _of_one(call)))
         ):
             many = False
-        arguments = _arguments(call, launcher)
+        arguments = _arguments(module, call, launcher)
         handed = LAUNCHERS.get(targets[0].path) if len(targets) == 1 and isinstance(targets[0], External) else None
         if handed is not None and len(arguments) > handed.index >= 0:
             inner = arguments[handed.index]
@@ -410,7 +411,7 @@ def named_arguments(call: ast.Call, launcher: Launcher) -> ast.expr | None:
     return argument(call, launcher.args_index + 1, "kwargs") or keyword(call, "kwds")
 
 
-def _arguments(call: ast.Call, launcher: Launcher) -> list[ast.expr]:
+def _arguments(module: "Module", call: ast.Call, launcher: Launcher) -> list[ast.expr]:
     found: list[ast.expr] = []
     if launcher.passing == spawners.TUPLE:
         given = argument(call, launcher.args_index, launcher.args_keyword)
@@ -424,7 +425,8 @@ def _arguments(call: ast.Call, launcher: Launcher) -> list[ast.expr]:
         elif isinstance(named, ast.Call) and last_name(named.func) == "dict":
             found.extend(k.value for k in named.keywords)
         elif named is not None:
-            found.append(named)
+            elements = [element for v in module.values(named) if isinstance(v, Mapping) for _, element in v.items]
+            found.extend([e.expression for e in elements if isinstance(e.expression, ast.expr) and e.module is module] or [named])
     elif launcher.passing == spawners.REST:
         found.extend(a for a in call.args[launcher.index + 1 :])
         found.extend(k.value for k in call.keywords if k.arg is not None and k.arg != launcher.keyword)

@@ -343,26 +343,22 @@ def _given(module: "Module", call: ast.Call, session: Driver) -> bool:
     )
 
 
-def ends_transaction(function: Function, depth: int = 0) -> bool:
-    """Whether a function, or one it calls, commits or aborts some transaction."""
+def ends_transaction(function: Function, depth: int = 0, ways: tuple[str, ...] = ("commit_transaction", "abort_transaction")) -> bool:
+    """Whether a function, or one it calls, commits or aborts some transaction: in one of some ways."""
     module, scope = function.module, function.scope
     if depth > MAX_DEPTH:
         return False
 
     def compute() -> bool:
-        if any(
-            module.index.scope(node).function is scope
-            for name in ("commit_transaction", "abort_transaction")
-            for node in module.index.attribute_loads.get(name, ())
-        ):
+        if any(module.index.scope(node).function is scope for name in ways for node in module.index.attribute_loads.get(name, ())):
             return True
         return any(
-            ends_transaction(edge.target, depth + 1)
+            ends_transaction(edge.target, depth + 1, ways)
             for edge in module.calls.inside(scope)
             if edge.target.scope is not scope and edge.how != "wrap"
         )
 
-    result: bool = module.remember("ends a transaction", scope, compute, False)
+    result: bool = module.remember(f"ends a transaction by {ways}", scope, compute, False)
     return result
 
 
