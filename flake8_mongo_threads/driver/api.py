@@ -469,8 +469,8 @@ def _may_have(base: str, name: str, python2: bool) -> bool:
     return (
         base not in _BUILTIN_BASES
         or name in dir(getattr(builtins, base))
-        or name in ("add_note", "format", "encode")
-        or (python2 and name in ("message", "has_key", "iteritems", "iterkeys", "itervalues"))
+        or name in ("add_note", "message", "format", "encode")
+        or (python2 and name in ("has_key", "iteritems", "iterkeys", "itervalues"))
     )
 
 

@@ -2849,6 +2849,11 @@ def _dict_call(self: Inference, module: "Module", call: ast.Call, path: str) -> 
         else:
             given = [v for v in source if isinstance(v, Mapping)]
             items = (*(item for v in given for item in v.items), *items)
+        pairs = (pair for v in source if isinstance(v, Sequence) for element in v.elements for pair in self.element(element))
+        for pair in pairs:
+            if isinstance(pair, Sequence) and pair.exact and len(pair.elements) == 2:
+                key = pair.elements[0].expression
+                items = (*items, (key.value if isinstance(key, ast.Constant) else None, pair.elements[1]))
     return (Mapping(items, Site(module, call)),)
 
 

@@ -620,7 +620,7 @@ class _Scan:
         scope = index.scope(target)
         if len(scope.bindings.get(target.id, ())) != 1:
             return False
-        loads = [load for load in index.name_loads.get(target.id, ()) if index.scope(load) is scope]
+        loads = [load for load in index.name_loads.get(target.id, ()) if index.scope(load).binder(target.id) is scope]
         calls = [index.parents.get(load) for load in loads]
         return bool(loads) and all(isinstance(call, ast.Call) and call.func is load for call, load in zip(calls, loads, strict=True))
 
@@ -701,6 +701,10 @@ class _Scan:
     def _in_test(node: ast.AST, parent: ast.AST | None) -> bool:
         if isinstance(parent, (ast.If, ast.While, ast.IfExp, ast.Assert)):
             return parent.test is node
+        if isinstance(parent, ast.comprehension):
+            return node in parent.ifs
+        if isinstance(parent, ast.match_case):
+            return parent.guard is node
         if isinstance(parent, ast.Call):
             return last_name(parent.func) == "bool"
         return isinstance(parent, (ast.BoolOp, ast.Compare)) or (isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not))
@@ -814,7 +818,7 @@ class _Scan:
         if self._excused(item, NAME_ERRORS, answer):
             return
         replacement = renames.keyword_replacement(family, name, argument)
-        spelled = class_id.rpartition(".")[2] if name == "__init__" else f"{class_id.rpartition('.')[2]}.{name}"
+        spelled = class_id.rpartition(".")[2] if name in ("__init__", "__new__") else f"{class_id.rpartition('.')[2]}.{name}"
         shown = f"{spelled}({argument}=)"
         self._add(
             item,
@@ -850,9 +854,12 @@ class _Scan:
             return
         kind = kinds.class_kind(found.path)
         if found.kind == "class" and api.is_class(found.path) and (kind is None or kind[0] != "client"):
+            # A tuple or a text is made by ``__new__``; one that hands on to that of its base cannot be told from its own parameters.
+            made = [row for base in api.linearised(found.path) if (row := api.parameters(base, "__new__", self.everything))]
+            initialiser = "__new__" if len(made) == 1 and not any(row.varkeywords for row in made[0]) else "__init__"
             for item in call.keywords:
                 if item.arg is not None:
-                    self._keyword(item, found.path, kind[0] if kind is not None else "", "__init__")
+                    self._keyword(item, found.path, kind[0] if kind is not None else "", initialiser)
         elif found.kind == "function":
             for item in call.keywords:
                 if item.arg is not None:

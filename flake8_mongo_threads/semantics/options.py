@@ -44,7 +44,8 @@ _SCHEMES = ("mongodb://", "mongodb+srv://")
 _POSITIONS = ("host", "port", "document_class", "tz_aware", "connect", "type_registry")
 """The arguments of a client without their names, since 3.0."""
 _SETTINGS = frozenset(("os.environ.get", "os.getenv"))
-_MAX_FORWARDERS = 20
+_MAKES_CLIENTS = re.compile("client|connect|mongo|database|(?:^|_)db", re.IGNORECASE)
+"""What a function of another module is called that may take the options of a client."""
 _FIXED = 100
 """Stands for positions that cannot be told."""
 
@@ -159,12 +160,12 @@ def _client_flavour(module: "Module", value: Value) -> str:
 
 def client_calls(module: "Module") -> list[ClientCall]:
     """Every call of this file that makes a client of the drivers, in source order."""
-    if not module.may_build or is_driver_source(module):
+    if is_driver_source(module):
         return []
     target: Target | None = None
-    found = []
+    found: list[ClientCall] = []
     seen: set[ast.AST] = set()
-    for call, _, value in module.calls.constructions:
+    for call, _, value in module.calls.constructions if module.may_build else ():
         if call in seen:
             continue
         flavour = ""
@@ -186,7 +187,7 @@ def client_calls(module: "Module") -> list[ClientCall]:
         if target is None:
             target = target_for(module.location, module.project.config)
         found.append(_read(module, call, flavour, target, skip))
-    for call, flavour, skip in (*_initialisers(module), *_class_attributes(module)):
+    for call, flavour, skip in (*_initialisers(module), *_class_attributes(module)) if module.may_build else ():
         if call not in seen and not expects_failure(module, call):
             target = target or target_for(module.location, module.project.config)
             found.append(_read(module, call, flavour, target, skip))
@@ -217,32 +218,48 @@ def _class_attributes(module: "Module") -> list[tuple[ast.Call, str, int]]:
 
 def _forwarded(module: "Module") -> list[tuple[ast.Call, str, set[str]]]:
     """Calls of functions and classes of the program that hand their keyword arguments on to a client as they are: the flavour of the
-    client, and the parameters that the function has itself."""
-    inference = module.inference
-    pending: list[tuple[Module, Scope, str]] = []
-    for home in list(module.project.order):
-        calls = [call for call in home.index.calls if _hands_on(home, call)] if home.may_build else []
-        initialisers = {call: flavour for call, flavour, _ in _initialisers(home)} if calls else {}
-        for call in calls:
-            callees = known(home.values(call.func)) if call not in initialisers else ()
-            flavour = initialisers.get(call) or (_client_flavour(home, callees[0]) if len(callees) == 1 else "")
-            if flavour:
-                pending.extend((home, scope, flavour) for scope in _hands_on(home, call))
+    client, and the parameters that the functions on the way have themselves."""
+    taking = {
+        scope.cls.name if scope.cls is not None and scope.name == "__init__" else scope.name
+        for scope in module.index.functions
+        if scope.node.args.kwarg is not None  # type: ignore[attr-defined]
+    }
     found = []
-    for home, scope, flavour in pending:  # it grows where a function hands on to such a function
-        for where, reference in inference.references(home, scope):
-            user = where.index.parents.get(reference)
-            if not isinstance(user, ast.Call) or user.func is not reference or inference.names(where, reference, scope) is None:
-                continue
-            if len(pending) < _MAX_FORWARDERS:
-                known_ones = {outer for _, outer, _ in pending}
-                pending.extend((where, outer, flavour) for outer in _hands_on(where, user) if outer not in known_ones)
-            if where is module:
-                found.append((user, flavour, {arg.arg for arg in scope.params}))
+    for call in module.index.calls:
+        if not any(item.arg is not None for item in call.keywords):
+            continue
+        name = last_name(call.func)
+        if name in taking or _MAKES_CLIENTS.search(name):
+            flavour, own = _handed_to(module, call, 0)
+            if flavour and own is not None:
+                found.append((call, flavour, own))
     return found
 
 
-def _hands_on(module: "Module", call: ast.Call) -> list[Scope]:
+def _handed_to(module: "Module", call: ast.Call, depth: int) -> tuple[str, set[str] | None]:
+    """What becomes of the keyword arguments of a call: the flavour of the client that gets them, and the names that do not reach it, or
+    None where the call makes the client itself."""
+    inference = module.inference
+    callees = known(module.values(call.func))
+    callee = callees[0] if len(callees) == 1 else None
+    flavour = _client_flavour(module, callee) if callee is not None else ""
+    if flavour:
+        return flavour, None
+    function = callee if isinstance(callee, Function) else None
+    if isinstance(callee, Class):
+        function = inference.method_of(Instance(callee), "__init__")
+    if function is None or depth > _MAX_SPREADS:
+        return "", None
+    home, scope = function.module, function.scope
+    inner = [each for each in scope.calls if _hands_on(home, each) is scope]
+    if len(inner) != 1:
+        return "", None
+    base = next((flavour for each, flavour, _ in _initialisers(home) if each is inner[0]), "") if isinstance(callee, Class) else ""
+    flavour, own = (base, None) if base else _handed_to(home, inner[0], depth + 1)
+    return flavour, {arg.arg for arg in scope.params} | (own or set())
+
+
+def _hands_on(module: "Module", call: ast.Call) -> Scope | None:
     """The function whose ``**options`` a call gets as they are: nothing else is done with them but to set defaults."""
     index = module.index
     for item in call.keywords:
@@ -258,8 +275,8 @@ def _hands_on(module: "Module", call: ast.Call) -> list[Scope]:
         if all(isinstance(user, ast.Attribute) and user.attr == "setdefault" for user in others):
             paths = module.inference.decorators(module, scope)
             if len(paths) == len(scope.decorators) and all(path.startswith(("functools.", "builtins.", "contextlib.")) for path in paths):
-                return [scope]
-    return []
+                return scope
+    return None
 
 
 def _initialisers(module: "Module") -> list[tuple[ast.Call, str, int]]:
@@ -478,19 +495,26 @@ def _still_the_literal(module: "Module", expression: ast.expr, literal_node: ast
             loads.extend(index.name_loads.get(place.id, ()))
         elif isinstance(place, ast.Attribute):
             loads.extend(index.attribute_loads.get(place.attr, ()))
-        elif isinstance(place, ast.Subscript) and isinstance(place.value, ast.Name) and isinstance(place.slice, ast.Constant):
-            loads.extend(index.name_loads.get(place.value.id, ()))  # ``SETTINGS["mongo"]``
+        elif isinstance(place, ast.Subscript) and isinstance(table := _table(place), ast.Name):
+            loads.extend(index.name_loads.get(table.id, ()))  # ``SETTINGS["mongo"]["options"]``
         elif not isinstance(place, ast.Call):
             return False
         for load in loads:
             user = index.parents.get(load)
-            if isinstance(place, ast.Subscript) and isinstance(user, ast.Subscript) and isinstance(user.ctx, ast.Load):
+            while isinstance(place, ast.Subscript) and isinstance(user, ast.Subscript) and isinstance(user.ctx, ast.Load):
                 user = index.parents.get(user)
             if isinstance(user, ast.Attribute) and user.attr in ("pop", "popitem", "clear", "copy"):
                 return False
             if isinstance(user, ast.Subscript) and isinstance(user.ctx, ast.Del):
                 return False
     return True
+
+
+def _table(place: ast.expr) -> ast.expr:
+    """What constant keys are looked up in, one after the other."""
+    while isinstance(place, ast.Subscript) and isinstance(place.slice, ast.Constant):
+        place = place.value
+    return place
 
 
 def _key_node(module: "Module", value: ast.AST) -> ast.AST | None:
@@ -535,7 +559,7 @@ def literal(module: "Module", expression: ast.expr) -> tuple[str | None, list[as
                 pieces.append(value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else _HOLE)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             pending.extend(((node.right, hops), (node.left, hops)))
-        elif (formatted := _formatted(node)) is not None:
+        elif (formatted := _formatted(module, node)) is not None:
             text, part = formatted
             pieces.append(text)
             parts.append(part)
@@ -573,7 +597,7 @@ def _uri_strings(module: "Module") -> dict[str, list[ast.Constant]]:
     return found
 
 
-def _formatted(node: ast.expr) -> tuple[str, ast.expr] | None:
+def _formatted(module: "Module", node: ast.expr) -> tuple[str, ast.expr] | None:
     """The text of ``"…" % x`` and ``"…".format(x)`` with holes, and its literal."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
         literal_node, pattern = node.left, _FORMAT
@@ -581,6 +605,8 @@ def _formatted(node: ast.expr) -> tuple[str, ast.expr] | None:
         literal_node, pattern = node.func.value, _BRACES
     else:
         return None
+    meant = _meant(module, literal_node) if isinstance(literal_node, (ast.Name, ast.Attribute)) else literal_node
+    literal_node = meant if meant is not None else literal_node
     text = literal_text(literal_node)
     return (pattern.sub(_HOLE, text), literal_node) if text is not None else None
 

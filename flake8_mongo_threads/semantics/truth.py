@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _RAISES_SINCE = {"pymongo": "4.0", "motor": "3.0"}
 _PRODUCTS = {"pymongo": "PyMongo", "motor": "Motor"}
 _REFUSAL = frozenset(("NotImplementedError",))
-_SIMPLE = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.NamedExpr)
+_SIMPLE = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.NamedExpr, ast.Await)
 
 
 class TruthTest:
