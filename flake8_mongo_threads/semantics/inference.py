@@ -1289,8 +1289,12 @@ class Inference:
             subclass = self._from_subclasses(value, name, node, module)
             if known(subclass):
                 return union(result, subclass)
-        if node is not None and result and all(isinstance(v, Function) and says_nothing(v.scope.node) for v in result):
-            # an abstract method: what runs is what the subclasses define, where all of them are known
+        silent = bool(result) and all(isinstance(v, Function) and says_nothing(v.scope.node) for v in result)
+        if result == UNKNOWN_ONLY:
+            nearest = next((cls for _, cls in order if name in cls.bindings), None)
+            silent = nearest is not None and any(says_nothing(method.node) for method in self.definitions(nearest, name))
+        if node is not None and silent:
+            # an abstract method or property: what runs is what the subclasses define, where all of them are known
             defined = self._from_subclasses(value, name, node, module)
             if known(defined) and not self._inherited_elsewhere(value.cls.scope.name):
                 return defined
