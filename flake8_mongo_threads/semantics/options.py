@@ -978,7 +978,7 @@ def _shown(option: Option) -> str:
     if option.value is UNKNOWN_VALUE or isinstance(option.value, (list, dict)):
         return "…" if option.expression is None else text_of(option.expression, 40)
     text = str(option.value) if option.where == URI else repr(option.value)
-    return text if len(text) <= 40 else text[:39] + "…"
+    return text if len(text) <= 40 else text[:38] + "…" + (text[-1] if text[0] in "'\"" else "")
 
 
 def _true(option: Option | None) -> bool:
