@@ -437,8 +437,8 @@ def _member_variants(class_id: str, name: str) -> Iterator[tuple[int, str, int |
 def member(class_id: str, name: str, target: Target) -> Answer:
     """Whether instances of a class have a public member.
 
-    OPEN for private and special names, and where the class inherits from outside the drivers. On a class with ``__getattr__`` reading a
-    missing member is no error (:func:`has_getattr`); calling what comes back is.
+    OPEN for private and special names, where no targeted release has the class, and where it inherits from outside the drivers.
+    On a class with ``__getattr__`` reading a missing member is no error (:func:`has_getattr`); calling what comes back is.
     """
     subject = f"{class_id}.{name}"
     row = _class(class_id)
@@ -451,32 +451,26 @@ def member(class_id: str, name: str, target: Target) -> Answer:
         if "!" in kind:
             deprecated |= mask
     whole = _mask(row[0], 0)
-    wanted = target.mask(dist) & whole or target.mask(dist)
-    if wanted & ~have and any(_may_have(base, name) for base in linearised(class_id) if _class(base) is None):
+    wanted = target.mask(dist) & whole
+    if not wanted:  # what is missing is the class
+        return Answer(Status.OPEN, subject, dist)
+    python2 = dist != "pymongo" or bool(wanted & ~since("pymongo", "4.0"))
+    if wanted & ~have and any(_may_have(base, name, python2) for base in linearised(class_id) if _class(base) is None):
         return Answer(Status.OPEN, subject, dist)
     return _answer(subject, have, wanted, deprecated)
 
 
-def _may_have(base: str, name: str) -> bool:
+def _may_have(base: str, name: str, python2: bool) -> bool:
     """Whether a class from outside the drivers can give a member: known for the built-in ones, assumed for all others."""
     import builtins
 
     base = _SPELLED.get(base, base)
-    # The names in the second set depend on the interpreter that runs the project, not on the one that runs the linter.
+    # Some names depend on the interpreter that runs the project, not on the one that runs the linter; PyMongo 4 has no Python 2.
     return (
         base not in _BUILTIN_BASES
         or name in dir(getattr(builtins, base))
-        or name
-        in {
-            "add_note",
-            "message",
-            "has_key",
-            "iteritems",
-            "iterkeys",
-            "itervalues",
-            "format",
-            "encode",
-        }
+        or name in ("add_note", "message", "format", "encode")
+        or (python2 and name in ("has_key", "iteritems", "iterkeys", "itervalues"))
     )
 
 

@@ -323,7 +323,7 @@ MEMBERS: dict[tuple[str, str], Replacement] = {
     ),
     ("database", "current_op"): Replacement(
         new="aggregate",
-        advice='client.admin.aggregate([{"$currentOp": {}}])',
+        advice='client.admin.aggregate([{"$currentOp": {...}}])',
         removed="4.0",
         needs="3.9",
         fix=MANUAL,
@@ -700,6 +700,8 @@ MEMBERS: dict[tuple[str, str], Replacement] = {
     ("collection", "count_document"): Replacement(new="count_documents", needs="3.7", fix=AUTO),
     ("collection", "get"): Replacement(new="find_one", fix=MANUAL),
     ("collection", "toArray"): Replacement(advice="find().to_list() (4.9)", fix=MANUAL),
+    ("collection", "get_indexes"): Replacement(new="list_indexes", needs="3.0", fix=MANUAL, returns="list -> cursor"),
+    ("collection", "getIndexes"): Replacement(new="list_indexes", needs="3.0", fix=MANUAL, returns="list -> cursor"),
     ("cursor", "toArray"): Replacement(new="to_list", needs="4.9", fix=AUTO),
     ("cursor", "fetchall"): Replacement(new="to_list", needs="4.9", fix=AUTO),
     ("cursor", "fetchone"): Replacement(advice="next(cursor, None)", fix=MANUAL),
@@ -711,6 +713,9 @@ MEMBERS: dict[tuple[str, str], Replacement] = {
     ("database", "getCollectionNames"): Replacement(new="list_collection_names", needs="3.6", fix=AUTO, returns="list[str], same"),
     ("database", "runCommand"): Replacement(new="command", needs="2.7", fix=AUTO),
     ("database", "run_command"): Replacement(new="command", needs="2.7", fix=AUTO),
+    ("database", "rename_collection"): Replacement(advice="database[old].rename(new)", fix=MANUAL),
+    ("database", "has_collection"): Replacement(advice="name in list_collection_names()", needs="3.6", fix=MANUAL),
+    ("database", "collection_exists"): Replacement(advice="name in list_collection_names()", needs="3.6", fix=MANUAL),
     ("database", "drop"): Replacement(advice="client.drop_database(name)", fix=MANUAL),
     ("database", "drop_database"): Replacement(advice="client.drop_database(name)", fix=MANUAL),
     ("client", "get_collection"): Replacement(advice="client[database][collection]", fix=MANUAL),
@@ -722,7 +727,7 @@ MEMBERS: dict[tuple[str, str], Replacement] = {
     ),
     ("client", "closed"): Replacement(advice="nothing: the client does not say; keep one client for the life of the process", fix=MANUAL),
     ("client", "connected"): Replacement(advice='admin.command("ping") in try/except', fix=MANUAL),
-    ("client", "connect"): Replacement(advice="nothing: the first operation connects", fix=MANUAL),
+    ("client", "connect"): Replacement(advice="nothing: drop it, the first operation connects", fix=MANUAL),
     ("client", "ping"): Replacement(advice='admin.command("ping")', fix=MANUAL),
     ("client", "pool"): Replacement(advice="options.pool_options", needs="3.13", fix=MANUAL),
     ("client", "get_pool"): Replacement(advice="options.pool_options", needs="3.13", fix=MANUAL),
@@ -854,6 +859,7 @@ PATHS: dict[str, Replacement] = {
             "from w=0 to w=1"
         ),
     ),
+    "pymongo.connection": Replacement(new="pymongo.mongo_client", removed="3.0", needs="2.4", fix=MANUAL),
     "pymongo.connection.Connection": Replacement(
         new="pymongo.MongoClient", removed="3.0", needs="2.4", fix=COND, arguments="as pymongo.Connection"
     ),
@@ -983,8 +989,8 @@ PATHS: dict[str, Replacement] = {
         new="pymongo.errors.WriteError", advice="pymongo.errors.WriteError (code 121)", needs="3.0", fix=MANUAL
     ),
     "pymongo.errors.MongoError": Replacement(new="pymongo.errors.PyMongoError", needs="2.7", fix=AUTO),
-    "pymongo.errors.NotFound": Replacement(advice="nothing: find_one returns None", fix=MANUAL),
-    "pymongo.errors.DocumentNotFound": Replacement(advice="nothing: find_one returns None", fix=MANUAL),
+    "pymongo.errors.NotFound": Replacement(advice="nothing: test whether find_one returned None", fix=MANUAL),
+    "pymongo.errors.DocumentNotFound": Replacement(advice="nothing: test whether find_one returned None", fix=MANUAL),
     "pymongo.ObjectId": Replacement(new="bson.ObjectId", needs="2.7", fix=AUTO),
     "pymongo.client": Replacement(new="pymongo.mongo_client", needs="2.7", fix=AUTO),
     "pymongo.exceptions": Replacement(new="pymongo.errors", needs="2.7", fix=AUTO),
@@ -1001,6 +1007,8 @@ PATHS: dict[str, Replacement] = {
     "pymongo.aio": Replacement(advice="pymongo.AsyncMongoClient / pymongo.asynchronous.*", needs="4.9", fix=MANUAL),
     "pymongo.asynchronous.AsyncMongoClient": Replacement(new="pymongo.AsyncMongoClient", needs="4.9", fix=AUTO),
     "pymongo.mongo_client.AsyncMongoClient": Replacement(new="pymongo.AsyncMongoClient", needs="4.9", fix=AUTO),
+    "pymongo.UpsertOne": Replacement(advice="UpdateOne(filter, update, upsert=True)", fix=MANUAL),
+    "pymongo.operations.UpsertOne": Replacement(advice="UpdateOne(filter, update, upsert=True)", fix=MANUAL),
     "pymongo.InsertMany": Replacement(advice="[InsertOne(d) for d in documents] or insert_many(documents)", fix=MANUAL),
     "pymongo.DESC": Replacement(new="pymongo.DESCENDING", needs="2.7", fix=AUTO),
     "pymongo.ASC": Replacement(new="pymongo.ASCENDING", needs="2.7", fix=AUTO),
@@ -1016,6 +1024,12 @@ PATHS: dict[str, Replacement] = {
         fix=MANUAL,
     ),
     "motor.motor_asyncio.AsyncIOMotorSession": Replacement(new="motor.motor_asyncio.AsyncIOMotorClientSession", needs="2.0", fix=AUTO),
+    "motor.motor_tornado.MotorGridFS": Replacement(
+        new="motor.motor_tornado.MotorGridFSBucket",
+        removed="2.0",
+        needs="1.1",
+        fix=MANUAL,
+    ),
     "motor.motor_asyncio.AsyncIOMotorGridFS": Replacement(
         new="motor.motor_asyncio.AsyncIOMotorGridFSBucket",
         removed="2.0",

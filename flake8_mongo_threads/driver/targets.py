@@ -7,7 +7,7 @@ In this order, the first that says anything wins, for each distribution on its o
 3. a declared range: ``pyproject.toml``, ``setup.cfg``, ``setup.py``, ``Pipfile``, ``environment.yml``, requirements files, nearest
    first; several mentions in one folder must all hold; alternatives with environment markers are all supported. Without a lower bound
    only the newest allowed release counts;
-4. a project that names only Motor works with the PyMongo which that Motor requires;
+4. a project, or the part of it that is nearest to the file, that names only Motor works with the PyMongo which that Motor requires;
 5. the installed distribution;
 6. the newest indexed release.
 
@@ -405,6 +405,8 @@ def _determine(folder: str, config: Config, looked_at: dict[str, Stamp]) -> Targ
         read = [_read_folder(place, looked_at, repository or place) for place in walked]
         for dist in [dist for dist, answer in found.items() if answer is None]:
             found[dist] = _from_files(dist, read, repository or folder)
+            if dist == "pymongo" and _names_motor_alone(read):
+                found[dist] = None
     motor = found["motor"]
     if found["pymongo"] is None and motor is not None:
         found["pymongo"] = _pymongo_of(motor)
@@ -424,6 +426,16 @@ def _determine(folder: str, config: Config, looked_at: dict[str, Stamp]) -> Targ
         frozenset(dist for dist, answer in found.items() if answer is not None),
         frozenset(dist for dist, answer in found.items() if answer is not None and answer.beyond),
     )
+
+
+def _names_motor_alone(read: list[_Folder]) -> bool:
+    """Whether the nearest folder that names a driver names Motor only, and no release of PyMongo is fixed further up."""
+    for folder in read:
+        named = {found.mention.name for found in (*folder.pinned, *folder.declared)} - {"python"}
+        if named:
+            locked = (found for each in read for lock in (*each.locked, each.pinned) for found in lock)
+            return named == {"motor"} and all(found.mention.name != "pymongo" for found in locked)
+    return False
 
 
 def _from_files(dist: str, read: list[_Folder], root: str) -> _Answer | None:

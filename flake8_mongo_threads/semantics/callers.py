@@ -196,7 +196,7 @@ def _missing_name(home: "Module", node: ast.Name, needs: Needs, pending: "list[t
             return
         owners = _owners(scope)
         if scope.cls is not None and scope.name == "__init__":
-            owners.extend(home.inference.subclass_names(home, scope.cls)[:4])
+            owners.extend(home.inference.subclass_names(home, scope.cls.name)[:4])
         for name in owners:
             needs.names[name] = None
             for caller in _passing_on(home, name):

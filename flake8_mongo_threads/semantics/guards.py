@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flake8_mongo_threads.semantics.scopes import Binding
+from flake8_mongo_threads.semantics.scopes import Binding, Scope
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, FUNCTIONS, TRIES, WITHS, ends, last_name, walk
 
 if TYPE_CHECKING:
@@ -150,6 +150,8 @@ def _tests(module: "Module", node: ast.AST) -> Iterator[ast.AST]:
                 yield from (test for test in generator.ifs if test is not child)
         elif isinstance(up, (*FUNCTIONS, ast.ClassDef)) and child not in up.decorator_list:
             yield from up.decorator_list
+            if isinstance(up, ast.ClassDef):
+                yield from _marks(index.bodies[up])
         place = index.place.get(child)
         if place is not None:
             owner, field, position = place
@@ -162,6 +164,12 @@ def _tests(module: "Module", node: ast.AST) -> Iterator[ast.AST]:
                     yield test
         child = up
         up = index.parents.get(up)
+    yield from _marks(index.module_scope)
+
+
+def _marks(scope: Scope) -> list[ast.AST]:
+    """What pytest has to know of all tests of a class or module: ``pytestmark = pytest.mark.skipif(…)``."""
+    return [binding.value for binding in scope.bindings.get("pytestmark", ()) if binding.value is not None]
 
 
 def _exits(block: list[ast.stmt]) -> list[tuple[int, ast.expr]]:

@@ -223,6 +223,16 @@ class Inference:
                 found = driver
         return found
 
+    def flavours(self, values: Values) -> list[Driver]:
+        """The driver objects of one family that a value set certainly is, one for each flavour; empty when it may be anything else."""
+        found: dict[str, Driver] = {}
+        for value in known(values):
+            driver = self.as_driver(value)
+            if driver is None or any(other.family != driver.family for other in found.values()):
+                return []
+            found.setdefault(driver.flavour, driver)
+        return list(found.values())
+
     def as_driver(self, value: Value) -> Driver | None:
         """A value as a driver object: itself, or an object of a class of the program that inherits from a driver class."""
         if isinstance(value, Driver):
@@ -793,11 +803,11 @@ class Inference:
         inheriting: list[Module] = []
         if init and scope.cls is not None:
             names = [scope.cls.name]
-            for home in list(self.project.order):
-                derived = self.subclass_names(home, scope.cls)
+            for home in reversed(self.project.order):  # a base is loaded after what imports it
+                derived = self.subclass_names(home, *names)
                 if derived or home is module:
                     inheriting.append(home)
-                names.extend(name for name in derived if name not in names)
+                names.extend(derived)
         elif scope.kind == "lambda":
             return [(module, scope.node)]
         found: list[tuple[Module, ast.AST]] = []
@@ -814,9 +824,14 @@ class Inference:
         return found
 
     @staticmethod
-    def subclass_names(module: "Module", cls: Scope) -> list[str]:
-        """Names of the classes of a module that inherit directly from a class of that name, with type arguments or without."""
-        return [other.name for other in module.index.classes if _named_bases(other, cls.name)]
+    def subclass_names(module: "Module", *names: str) -> list[str]:
+        """Other names of the classes of a module that inherit from classes of these names, directly or through one another."""
+        found = list(names)
+        for name in found:
+            for other in module.index.classes:
+                if len(found) < MAX_CALLERS and other.name not in found and _named_bases(other, name):
+                    found.append(other.name)
+        return found[len(names) :]
 
     def _handed(self, home: "Module", reference: ast.AST, scope: Scope, arg: ast.arg) -> Values | None:
         parent = home.index.parents.get(reference)
@@ -1284,8 +1299,12 @@ class Inference:
             subclass = self._from_subclasses(value, name, node, module)
             if known(subclass):
                 return union(result, subclass)
-        if node is not None and result and all(isinstance(v, Function) and says_nothing(v.scope.node) for v in result):
-            # an abstract method: what runs is what the subclasses define, where all of them are known
+        silent = bool(result) and all(isinstance(v, Function) and says_nothing(v.scope.node) for v in result)
+        if result == UNKNOWN_ONLY:
+            nearest = next((cls for _, cls in order if name in cls.bindings), None)
+            silent = nearest is not None and any(says_nothing(method.node) for method in self.definitions(nearest, name))
+        if node is not None and silent:
+            # an abstract method or property: what runs is what the subclasses define, where all of them are known
             defined = self._from_subclasses(value, name, node, module)
             if known(defined):
                 if not self._inherited_elsewhere(value.cls.scope.name):
@@ -1431,7 +1450,7 @@ class Inference:
             return []
         found: list[Values] = []
         for home in list(self.project.order):
-            names = [value.cls.scope.name, *self.subclass_names(home, value.cls.scope)]
+            names = [value.cls.scope.name, *self.subclass_names(home, value.cls.scope.name)]
             loads: list[ast.AST] = [n for each in names for n in home.index.name_loads.get(each, ())]
             loads.extend(n for each in names for n in home.index.attribute_loads.get(each, ()))
             for load in loads[: MAX_CALLERS * 2]:
@@ -1981,7 +2000,7 @@ class Inference:
             return None
         parts: list[Values] = []
         for home in list(self.project.order):
-            for name in (cls.name, *self.subclass_names(module, cls)):
+            for name in (cls.name, *self.subclass_names(module, cls.name)):
                 for reference in (*home.index.name_loads.get(name, ()), *home.index.attribute_loads.get(name, ())):
                     route = home.index.parents.get(reference)
                     given = route.elts if isinstance(route, ast.Tuple) else route.args if isinstance(route, ast.Call) else []
@@ -2198,7 +2217,9 @@ class Inference:
         if scope.returns and len(scope.returns) <= MAX_RETURNS:
             by_body = union(*(self.values(module, value) for value in scope.returns))
         if known(by_body) and UNKNOWN not in by_body and OPEN not in by_body:
-            return by_body
+            # What the program puts into a store of a framework is not in sight: the annotation says what it is.
+            if not all(isinstance(v, External) and slot(v.path) for v in by_body):
+                return by_body
         annotated: Values = BOTTOM
         if node.returns is not None and not scope.yields:  # type: ignore[attr-defined]
             annotated = self.annotation(module, node.returns, scope.parent or scope)  # type: ignore[attr-defined]
@@ -2900,6 +2921,11 @@ def _dict_call(self: Inference, module: "Module", call: ast.Call, path: str) -> 
         else:
             given = [v for v in source if isinstance(v, Mapping)]
             items = (*(item for v in given for item in v.items), *items)
+        pairs = (pair for v in source if isinstance(v, Sequence) for element in v.elements for pair in self.element(element))
+        for pair in pairs:
+            if isinstance(pair, Sequence) and pair.exact and len(pair.elements) == 2:
+                key = pair.elements[0].expression
+                items = (*items, (key.value if isinstance(key, ast.Constant) else None, pair.elements[1]))
     return (Mapping(items, Site(module, call)),)
 
 

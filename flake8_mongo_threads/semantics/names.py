@@ -77,7 +77,7 @@ _SPELLINGS: dict[tuple[str, str], str] = {
 _PLAIN = frozenset(dir(str) + dir(list) + dir(dict) + dir(set) + dir(bytes)) | frozenset(
     ("info", "debug", "warning", "critical", "exception", "log", "isoformat", "strftime", "timestamp", "read", "readline", "write", "group")
 )
-"""Names of everyday objects: looked at only where a driver had the name, too."""
+"""Names of everyday objects: looked at only where a driver had the name, too, and on what is imported from one."""
 
 _MOCK = frozenset(
     (
@@ -350,11 +350,15 @@ class _Scan:
         ordinary = [name for name in index.attribute_loads if not name.startswith("_")]
         # Names that a driver has or had come first: should the work be cut off, what is left is the least likely.
         ordinary.sort(key=lambda name: (not _ever(name), name))
+        imported = {what.alias.asname or what.alias.name for what, _ in self.imports}
         for name in ordinary:
             familiar = _ever(name)
-            if not familiar and (name in _PLAIN or inference.work > MAX_WORK // 2):
+            if not familiar and inference.work > MAX_WORK // 2:
                 continue
+            plain = not familiar and name in _PLAIN
             for node in index.attribute_loads[name]:
+                if plain and not (isinstance(node.value, ast.Name) and node.value.id in imported):
+                    continue
                 if not self._idle(node) and not self._of_own_object(node):
                     self._attribute(node)
 
@@ -407,13 +411,18 @@ class _Scan:
         elif len(values) == 1 and isinstance(values[0], External):
             self._external(node, values[0].path)
         elif not self._through_removed(node.value):
-            driver = self.module.inference.agreed(values)
-            if driver is None:
+            drivers = self.module.inference.flavours(values)
+            if not drivers:
                 driver = self._behind_proxy(values, node.attr)
                 if driver is not None:
                     self._member(node, driver)
-            elif not self._program_class_has(values, node.attr):
-                self._member(node, driver)
+            elif not self._program_class_has(values, node.attr) and not any(self._has(driver, node.attr) for driver in drivers[1:]):
+                self._member(node, drivers[0])
+
+    def _has(self, driver: Driver, name: str) -> bool:
+        """Whether an object may have a member in every targeted release."""
+        class_id = class_of_object(driver)
+        return not class_id or not self._wrong(api.member(class_id, name, self.target))
 
     def _behind_proxy(self, values: tuple[Value, ...], name: str) -> Driver | None:
         """The driver object that an object of the program hands an attribute on to, by ``__getattr__``; None when it may have its own."""
@@ -579,7 +588,7 @@ class _Scan:
         )
 
     def _made_here(self, node: ast.AST, driver: Driver) -> bool:
-        """Whether an object is made in the function that uses it, or outside of functions: what another function returns may be
+        """Whether an object is made in a function around its use, or outside of functions: what another function returns may be
         converted on its way, by a decorator for one."""
         if driver.site is None or driver.site.module is not self.module or driver.site.node not in self.module.index.parents:
             return False
@@ -591,7 +600,10 @@ class _Scan:
                 return False
             owner = owner.parent
         home = self.module.index.scope(driver.site.node).function
-        if home.kind in ("module", "class") or home is self.module.index.scope(node).function:
+        around: Scope | None = self.module.index.scope(node)
+        while around is not None and around is not home:
+            around = around.parent
+        if home.kind in ("module", "class") or around is home:
             return True
         # ``self.fs = GridFS(db)``, read as ``self.fs`` somewhere else
         stored = self.module.index.parents.get(driver.site.node)
@@ -610,7 +622,7 @@ class _Scan:
         scope = index.scope(target)
         if len(scope.bindings.get(target.id, ())) != 1:
             return False
-        loads = [load for load in index.name_loads.get(target.id, ()) if index.scope(load) is scope]
+        loads = [load for load in index.name_loads.get(target.id, ()) if index.scope(load).binder(target.id) is scope]
         calls = [index.parents.get(load) for load in loads]
         return bool(loads) and all(isinstance(call, ast.Call) and call.func is load for call, load in zip(calls, loads, strict=True))
 
@@ -691,6 +703,10 @@ class _Scan:
     def _in_test(node: ast.AST, parent: ast.AST | None) -> bool:
         if isinstance(parent, (ast.If, ast.While, ast.IfExp, ast.Assert)):
             return parent.test is node
+        if isinstance(parent, ast.comprehension):
+            return node in parent.ifs
+        if isinstance(parent, ast.match_case):
+            return parent.guard is node
         if isinstance(parent, ast.Call):
             return last_name(parent.func) == "bool"
         return isinstance(parent, (ast.BoolOp, ast.Compare)) or (isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not))
@@ -804,7 +820,7 @@ class _Scan:
         if self._excused(item, NAME_ERRORS, answer):
             return
         replacement = renames.keyword_replacement(family, name, argument)
-        spelled = class_id.rpartition(".")[2] if name == "__init__" else f"{class_id.rpartition('.')[2]}.{name}"
+        spelled = class_id.rpartition(".")[2] if name in ("__init__", "__new__") else f"{class_id.rpartition('.')[2]}.{name}"
         shown = f"{spelled}({argument}=)"
         self._add(
             item,
@@ -840,9 +856,12 @@ class _Scan:
             return
         kind = kinds.class_kind(found.path)
         if found.kind == "class" and api.is_class(found.path) and (kind is None or kind[0] != "client"):
+            # A tuple or a text is made by ``__new__``; one that hands on to that of its base cannot be told from its own parameters.
+            made = [row for base in api.linearised(found.path) if (row := api.parameters(base, "__new__", self.everything))]
+            initialiser = "__new__" if len(made) == 1 and not any(row.varkeywords for row in made[0]) else "__init__"
             for item in call.keywords:
                 if item.arg is not None:
-                    self._keyword(item, found.path, kind[0] if kind is not None else "", "__init__")
+                    self._keyword(item, found.path, kind[0] if kind is not None else "", initialiser)
         elif found.kind == "function":
             for item in call.keywords:
                 if item.arg is not None:

@@ -18,7 +18,7 @@ from flake8_mongo_threads.findings import Span
 from flake8_mongo_threads.semantics.facts import PRODUCERS
 from flake8_mongo_threads.semantics.guards import expects_failure, expects_warning, tested
 from flake8_mongo_threads.semantics.names import NEW, NONEXISTENT, REMOVED, is_driver_source, problem_of
-from flake8_mongo_threads.semantics.scopes import Scope
+from flake8_mongo_threads.semantics.scopes import Binding, Scope
 from flake8_mongo_threads.semantics.syntax import argument, keyword, last_name, literal_text, text_of, walk
 from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Const, External, Function, Instance, Mapping, Partial, Value, known
 
@@ -43,6 +43,8 @@ _BRACES = re.compile(r"\{[^{}]*\}")
 _SCHEMES = ("mongodb://", "mongodb+srv://")
 _POSITIONS = ("host", "port", "document_class", "tz_aware", "connect", "type_registry")
 """The arguments of a client without their names, since 3.0."""
+_MAKES_CLIENTS = re.compile("client|connect|mongo|database|(?:^|_)db", re.IGNORECASE)
+"""What a function of another module is called that may take the options of a client."""
 _FIXED = 100
 """Stands for positions that cannot be told."""
 
@@ -157,12 +159,12 @@ def _client_flavour(module: "Module", value: Value) -> str:
 
 def client_calls(module: "Module") -> list[ClientCall]:
     """Every call of this file that makes a client of the drivers, in source order."""
-    if not module.may_build or is_driver_source(module):
+    if is_driver_source(module):
         return []
     target: Target | None = None
-    found = []
+    found: list[ClientCall] = []
     seen: set[ast.AST] = set()
-    for call, _, value in module.calls.constructions:
+    for call, _, value in module.calls.constructions if module.may_build else ():
         if call in seen:
             continue
         flavour = ""
@@ -184,10 +186,15 @@ def client_calls(module: "Module") -> list[ClientCall]:
         if target is None:
             target = target_for(module.location, module.project.config)
         found.append(_read(module, call, flavour, target, skip))
-    for call, flavour, skip in (*_initialisers(module), *_class_attributes(module)):
+    for call, flavour, skip in (*_initialisers(module), *_class_attributes(module)) if module.may_build else ():
         if call not in seen and not expects_failure(module, call):
             target = target or target_for(module.location, module.project.config)
             found.append(_read(module, call, flavour, target, skip))
+    for call, flavour, own in _forwarded(module):
+        if not expects_failure(module, call):
+            target = target or target_for(module.location, module.project.config)
+            options = [_of_keyword(module, item) for item in call.keywords if item.arg is not None and item.arg not in own]
+            found.append(ClientCall(call, flavour, options, None, target, complete=False))
     found.sort(key=lambda client: (client.call.lineno, client.call.col_offset))
     return found
 
@@ -206,6 +213,69 @@ def _class_attributes(module: "Module") -> list[tuple[ast.Call, str, int]]:
             if flavour:
                 found.append((call, flavour, 0))
     return found
+
+
+def _forwarded(module: "Module") -> list[tuple[ast.Call, str, set[str]]]:
+    """Calls of functions and classes of the program that hand their keyword arguments on to a client as they are: the flavour of the
+    client, and the parameters that the functions on the way have themselves."""
+    taking = {
+        scope.cls.name if scope.cls is not None and scope.name == "__init__" else scope.name
+        for scope in module.index.functions
+        if scope.node.args.kwarg is not None  # type: ignore[attr-defined]
+    }
+    found = []
+    for call in module.index.calls:
+        if not any(item.arg is not None for item in call.keywords):
+            continue
+        name = last_name(call.func)
+        if name in taking or _MAKES_CLIENTS.search(name):
+            flavour, own = _handed_to(module, call, 0)
+            if flavour and own is not None:
+                found.append((call, flavour, own))
+    return found
+
+
+def _handed_to(module: "Module", call: ast.Call, depth: int) -> tuple[str, set[str] | None]:
+    """What becomes of the keyword arguments of a call: the flavour of the client that gets them, and the names that do not reach it, or
+    None where the call makes the client itself."""
+    inference = module.inference
+    callees = known(module.values(call.func))
+    callee = callees[0] if len(callees) == 1 else None
+    flavour = _client_flavour(module, callee) if callee is not None else ""
+    if flavour:
+        return flavour, None
+    function = callee if isinstance(callee, Function) else None
+    if isinstance(callee, Class):
+        function = inference.method_of(Instance(callee), "__init__")
+    if function is None or depth > _MAX_SPREADS:
+        return "", None
+    home, scope = function.module, function.scope
+    inner = [each for each in scope.calls if _hands_on(home, each) is scope]
+    if len(inner) != 1:
+        return "", None
+    base = next((flavour for each, flavour, _ in _initialisers(home) if each is inner[0]), "") if isinstance(callee, Class) else ""
+    flavour, own = (base, None) if base else _handed_to(home, inner[0], depth + 1)
+    return flavour, {arg.arg for arg in scope.params} | (own or set())
+
+
+def _hands_on(module: "Module", call: ast.Call) -> Scope | None:
+    """The function whose ``**options`` a call gets as they are: nothing else is done with them but to set defaults."""
+    index = module.index
+    for item in call.keywords:
+        if item.arg is not None or not isinstance(item.value, ast.Name):
+            continue
+        name = item.value.id
+        scope = index.scope(item.value).binder(name)
+        rest = getattr(getattr(scope.node, "args", None), "kwarg", None) if scope is not None else None
+        if scope is None or rest is None or rest.arg != name or len(scope.bindings[name]) != 1:
+            continue
+        loads = [load for load in index.name_loads.get(name, ()) if index.scope(load).binder(name) is scope]
+        others = [index.parents.get(load) for load in loads if load is not item.value]
+        if all(isinstance(user, ast.Attribute) and user.attr == "setdefault" for user in others):
+            paths = module.inference.decorators(module, scope)
+            if len(paths) == len(scope.decorators) and all(path.startswith(("functools.", "builtins.", "contextlib.")) for path in paths):
+                return scope
+    return None
 
 
 def _initialisers(module: "Module") -> list[tuple[ast.Call, str, int]]:
@@ -236,7 +306,9 @@ def _read(module: "Module", call: ast.Call, flavour: str, target: Target, skip: 
     count = 0
     if host is not None:
         for each in host.elts if isinstance(host, (ast.List, ast.Tuple)) else [host]:
-            text, parts = literal(module, each)
+            address = _address(module, each)
+            complete = complete and address is each
+            text, parts = literal(module, address)
             if text is None or (_HOLE in text and not text.startswith(_SCHEMES)):
                 complete = False
                 continue
@@ -260,10 +332,31 @@ def _read(module: "Module", call: ast.Call, flavour: str, target: Target, skip: 
             options.extend(entries)
             complete = complete and whole
         elif item.arg != "host":
-            span = module.source.span(item)
-            name = Span(span.line, span.col, span.line, span.col + len(item.arg))
-            options.append(Option(item.arg, _value(module, item.value), name, KEYWORD, item, item.value))
+            options.append(_of_keyword(module, item))
     return ClientCall(call, flavour, options, hosts, target, complete=complete, count=count)
+
+
+def _of_keyword(module: "Module", item: ast.keyword) -> Option:
+    key = item.arg or ""
+    span = module.source.span(item)
+    return Option(key, _value(module, item.value), Span(span.line, span.col, span.line, span.col + len(key)), KEYWORD, item, item.value)
+
+
+def _address(module: "Module", node: ast.expr) -> ast.expr:
+    """The text that stands for an address when nothing else is set: the default of a look-up, the end of ``a or b``."""
+    meant: ast.expr | None = node
+    for _ in range(3):
+        if isinstance(meant, ast.BoolOp) and isinstance(meant.op, ast.Or):
+            return meant.values[-1]
+        if isinstance(meant, ast.Call):
+            looked_up = last_name(meant.func) in ("get", "getenv") and len(meant.args) == 2
+            default = meant.args[1] if looked_up else keyword(meant, "default")
+            if default is not None:
+                return default
+        if not isinstance(meant, (ast.Name, ast.Attribute)):
+            break
+        meant = _meant(module, meant)
+    return node
 
 
 def value_of(node: ast.AST | None) -> object:
@@ -281,10 +374,10 @@ def value_of(node: ast.AST | None) -> object:
 
 
 def _value(module: "Module", node: ast.AST) -> object:
-    """The value of a literal, or of a name that one assignment of a literal alone gives; None only where it is written."""
+    """The value of a literal, or of a name or attribute that one assignment of a literal alone gives; None only where it is written."""
     value = value_of(node)
-    if value is UNKNOWN_VALUE and isinstance(node, ast.Name):
-        meant = value_of(_bound_text(module, node))
+    if value is UNKNOWN_VALUE and isinstance(node, (ast.Name, ast.Attribute)):
+        meant = value_of(_meant(module, node))
         return UNKNOWN_VALUE if meant is None else meant
     return value
 
@@ -295,8 +388,10 @@ def _entries(module: "Module", expression: ast.expr, depth: int = 0) -> tuple[li
     if depth > _MAX_SPREADS or len(values) != 1 or not isinstance(values[0], Mapping):
         return [], False
     mapping = values[0]
-    if mapping.site is None or mapping.site.module is not module or not _still_the_literal(module, expression, mapping.site.node):
+    if mapping.site is None or not _still_the_literal(module, expression, mapping.site.node):
         return [], False
+    if mapping.site.module is not module:
+        return _entries_elsewhere(module, expression, mapping, mapping.site.module)
     found: dict[Span, Option] = {}
     complete = settled = True
     open_at: tuple[int, int] = (0, 0)
@@ -336,6 +431,24 @@ def _entries(module: "Module", expression: ast.expr, depth: int = 0) -> tuple[li
         for place in (option.node,)
     ]
     return result, complete and settled
+
+
+def _entries_elsewhere(module: "Module", expression: ast.expr, mapping: Mapping, home: "Module") -> tuple[list[Option], bool]:
+    """The options of a dictionary that another module writes out and keeps under a name: found where it is unpacked in this file."""
+    node = mapping.site.node if mapping.site is not None else None
+    parent = home.index.parents.get(node) if node is not None else None
+    target = parent.targets[0] if isinstance(parent, ast.Assign) else parent.target if isinstance(parent, ast.AnnAssign) else None
+    if not isinstance(node, ast.Dict) or not isinstance(target, ast.Name) or not _still_the_literal(home, target, node):
+        return [], False
+    settled = not (_overridden(home, target) or _overridden(module, expression) or None in node.keys)
+    span = module.source.span(expression)
+    found = [
+        Option(key, _value(home, element.expression) if settled else UNKNOWN_VALUE, span, ENTRY, expression, element.expression)
+        for key, element in module.inference.entries(module, expression, mapping)
+        if isinstance(key, str) and element.expression is not None and element.module is home
+    ]
+    keys = [option.lower for option in found]
+    return [option if keys.count(option.lower) == 1 else option._replace(value=UNKNOWN_VALUE) for option in found], settled
 
 
 def _overridden(module: "Module", expression: ast.expr) -> bool:
@@ -381,19 +494,26 @@ def _still_the_literal(module: "Module", expression: ast.expr, literal_node: ast
             loads.extend(index.name_loads.get(place.id, ()))
         elif isinstance(place, ast.Attribute):
             loads.extend(index.attribute_loads.get(place.attr, ()))
-        elif isinstance(place, ast.Subscript) and isinstance(place.value, ast.Name) and isinstance(place.slice, ast.Constant):
-            loads.extend(index.name_loads.get(place.value.id, ()))  # ``SETTINGS["mongo"]``
+        elif isinstance(place, ast.Subscript) and isinstance(table := _table(place), ast.Name):
+            loads.extend(index.name_loads.get(table.id, ()))  # ``SETTINGS["mongo"]["options"]``
         elif not isinstance(place, ast.Call):
             return False
         for load in loads:
             user = index.parents.get(load)
-            if isinstance(place, ast.Subscript) and isinstance(user, ast.Subscript) and isinstance(user.ctx, ast.Load):
+            while isinstance(place, ast.Subscript) and isinstance(user, ast.Subscript) and isinstance(user.ctx, ast.Load):
                 user = index.parents.get(user)
             if isinstance(user, ast.Attribute) and user.attr in ("pop", "popitem", "clear", "copy"):
                 return False
             if isinstance(user, ast.Subscript) and isinstance(user.ctx, ast.Del):
                 return False
     return True
+
+
+def _table(place: ast.expr) -> ast.expr:
+    """What constant keys are looked up in, one after the other."""
+    while isinstance(place, ast.Subscript) and isinstance(place.slice, ast.Constant):
+        place = place.value
+    return place
 
 
 def _key_node(module: "Module", value: ast.AST) -> ast.AST | None:
@@ -438,7 +558,7 @@ def literal(module: "Module", expression: ast.expr) -> tuple[str | None, list[as
                 pieces.append(value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else _HOLE)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             pending.extend(((node.right, hops), (node.left, hops)))
-        elif (formatted := _formatted(node)) is not None:
+        elif (formatted := _formatted(module, node)) is not None:
             text, part = formatted
             pieces.append(text)
             parts.append(part)
@@ -476,7 +596,7 @@ def _uri_strings(module: "Module") -> dict[str, list[ast.Constant]]:
     return found
 
 
-def _formatted(node: ast.expr) -> tuple[str, ast.expr] | None:
+def _formatted(module: "Module", node: ast.expr) -> tuple[str, ast.expr] | None:
     """The text of ``"…" % x`` and ``"…".format(x)`` with holes, and its literal."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
         literal_node, pattern = node.left, _FORMAT
@@ -484,6 +604,8 @@ def _formatted(node: ast.expr) -> tuple[str, ast.expr] | None:
         literal_node, pattern = node.func.value, _BRACES
     else:
         return None
+    meant = _meant(module, literal_node) if isinstance(literal_node, (ast.Name, ast.Attribute)) else literal_node
+    literal_node = meant if meant is not None else literal_node
     text = literal_text(literal_node)
     return (pattern.sub(_HOLE, text), literal_node) if text is not None else None
 
@@ -492,31 +614,32 @@ def _bound_text(module: "Module", name: ast.Name) -> ast.expr | None:
     """The expression that a name stands for, when one assignment of this file alone gives it."""
     scope = module.index.scope(name).binder(name.id)
     bindings = scope.bindings[name.id] if scope is not None else []
-    if len(bindings) != 1 or bindings[0].how not in ("assign", "ann") or bindings[0].path:
+    if not bindings or bindings[0].how not in ("assign", "ann") or bindings[0].path:
         return None
     value = bindings[0].value
-    return value if isinstance(value, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.BoolOp, ast.Call, ast.Attribute)) else None
+    for more in bindings[1:]:
+        value = _appended(module, name, value, bindings[0], more)
+    return value if isinstance(value, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.BoolOp, ast.UnaryOp, ast.Call, ast.Attribute)) else None
 
 
-def _fallback(call: ast.Call) -> ast.expr | None:
-    """What a look-up gives when nothing is found: the second argument of ``get`` and ``getenv``, or what is named ``default``."""
-    name = last_name(call.func)
-    if name in ("get", "getenv") and len(call.args) == 2:
-        return call.args[1]
-    return keyword(call, "default")
+def _appended(module: "Module", name: ast.Name, value: ast.AST | None, first: Binding, more: Binding) -> ast.expr | None:
+    """What a name stands for after ``name += text`` in the block of its assignment, before its use."""
+    index = module.index
+    begun, added = index.statement(first.node), index.statement(more.node)
+    if not isinstance(added, ast.AugAssign) or not isinstance(added.op, ast.Add) or not isinstance(value, ast.expr):
+        return None
+    if begun not in index.place or index.place[begun][:2] != index.place[added][:2]:
+        return None
+    if not (first.position < more.position < (name.lineno, name.col_offset)):
+        return None
+    return ast.BinOp(left=value, op=added.op, right=added.value)
 
 
 def _meant(module: "Module", node: ast.expr) -> ast.expr | None:
-    """The expression of this file that an expression stands for: a name, an attribute or a call that has one meaning alone, or what
-    takes the place of a setting that is missing."""
+    """The expression of this file that an expression stands for: a name, an attribute, an entry or a call that has one meaning alone."""
     if isinstance(node, ast.Name):
         return _bound_text(module, node)
-    if isinstance(node, ast.BoolOp):
-        return node.values[-1] if isinstance(node.op, ast.Or) else None
     if isinstance(node, ast.Call):
-        fallback = _fallback(node)
-        if fallback is not None:
-            return fallback
         callees = known(module.values(node.func))
         function = callees[0] if len(callees) == 1 else None
         if not isinstance(function, Function) or function.module is not module:
@@ -525,12 +648,22 @@ def _meant(module: "Module", node: ast.expr) -> ast.expr | None:
             return None
         returns = function.scope.returns
         return returns[0] if len(returns) == 1 else None
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        tables = known(module.values(node.value))
+        if len(tables) != 1 or not isinstance(tables[0], Mapping):
+            return None
+        given = [e for key, e in module.inference.entries(module, node.value, tables[0]) if key == node.slice.value or key is None]
+        return given[0].expression if len(given) == 1 and given[0].module is module else None  # type: ignore[return-value]
     if not isinstance(node, ast.Attribute):
         return None
     owners = known(module.values(node.value))
     owner = owners[0] if len(owners) == 1 else None
     if not isinstance(owner, (Class, Instance)):
         return None
+    if isinstance(owner, Instance):  # a class that inherits may have another
+        derived = module.inference.subclass_names(module, owner.cls.scope.name)
+        if any(cls.name in derived and node.attr in cls.bindings for cls in module.index.classes):
+            return None
     written: list[ast.AST | None] = []
     for home, scope in module.inference.resolution_order(owner if isinstance(owner, Class) else owner.cls):
         if node.attr in scope.bindings:
@@ -672,6 +805,7 @@ _NEED_TLS = ("tlscertificatekeyfile", "tlscertificatekeyfilepassword", "tlscafil
 _NEED_TLS_WHEN_FALSE = ("tlsallowinvalidcertificates", "tlsallowinvalidhostnames", "tlsdisableocspendpointcheck")
 """What the driver refuses beside ``tls=False``: a file, and a check that is asked for (seen on 3.13 to 4.20)."""
 _NO_PASSWORD = frozenset(("GSSAPI", "MONGODB-X509", "MONGODB-OIDC"))
+_NO_MAPPINGS = frozenset(f"builtins.{name}" for name in ("bool", "bytes", "float", "int", "list", "object", "set", "str", "tuple"))
 _LARGEST = 1_000_000_000
 _LONGEST_NAME = 128
 _MIN_HEARTBEAT = 500
@@ -818,14 +952,18 @@ def option_values(module: "Module") -> list[OptionValue]:
                 ignored = option.where == URI and option.lower != "datetime_conversion"
                 ignored = ignored or (option.lower == "compressors" and isinstance(option.value, str))
                 found.append(OptionValue(option.span, f"{option.key}={_shown(option)} is refused, it {reason}", ignored))
-        found.extend(_contradictions(client, bad))
+        found.extend(_contradictions(module, client, bad))
         if any(value.ignored for value in found[first:]) and expects_warning(module, client.call):
             found[first:] = [value for value in found[first:] if not value.ignored]
     return found
 
 
 def _refused_name(module: "Module", option: Option) -> str:
-    """``readPreference=ReadPreference.SECONDARY``: the option is a text, its twin ``read_preference`` takes the object."""
+    """``document_class=list``; ``readPreference=ReadPreference.SECONDARY``: the option is a text, its twin takes the object."""
+    if option.lower == "document_class" and isinstance(option.expression, ast.Name):
+        values = known(module.values(option.expression))
+        if len(values) == 1 and isinstance(values[0], External) and values[0].path in _NO_MAPPINGS:
+            return "must be a mapping class such as dict"
     if option.lower != "readpreference" or not isinstance(option.expression, ast.Attribute):
         return ""
     values = known(module.values(option.expression.value))
@@ -839,7 +977,7 @@ def _shown(option: Option) -> str:
     if option.value is UNKNOWN_VALUE or isinstance(option.value, (list, dict)):
         return "…" if option.expression is None else text_of(option.expression, 40)
     text = str(option.value) if option.where == URI else repr(option.value)
-    return text if len(text) <= 40 else text[:39] + "…"
+    return text if len(text) <= 40 else text[:38] + "…" + (text[-1] if text[0] in "'\"" else "")
 
 
 def _true(option: Option | None) -> bool:
@@ -859,7 +997,7 @@ def _whole(option: Option | None) -> int | None:
         return None
 
 
-def _contradictions(client: ClientCall, bad: set[str]) -> list[OptionValue]:
+def _contradictions(module: "Module", client: ClientCall, bad: set[str]) -> list[OptionValue]:
     found: list[OptionValue] = []
 
     def report(option: Option, text: str, *, ignored: bool = False) -> None:
@@ -908,7 +1046,7 @@ def _contradictions(client: ClientCall, bad: set[str]) -> list[OptionValue]:
             if other is not None:
                 report(other, f"tlsInsecure and {other.key} exclude each other")
     _srv_contradictions(client, bad, report, srv=srv)
-    _read_contradictions(client, bad, report)
+    _read_contradictions(module, client, bad, report)
     _login_contradictions(client, bad, report)
     seen: dict[str, str] = {}
     for option in client.options:
@@ -936,7 +1074,7 @@ def _srv_contradictions(client: ClientCall, bad: set[str], report: Callable[...,
             report(most, f"{most.key} and {replica_set.key} exclude each other")
 
 
-def _read_contradictions(client: ClientCall, bad: set[str], report: Callable[..., None]) -> None:
+def _read_contradictions(module: "Module", client: ClientCall, bad: set[str], report: Callable[..., None]) -> None:
     """What reads from the primary cannot have, and a time zone without ``tz_aware``."""
     mode = client.get("readpreference", "read_preference")
     primary = (client.complete and mode is None) or (mode is not None and mode.value == "primary")
@@ -946,8 +1084,9 @@ def _read_contradictions(client: ClientCall, bad: set[str], report: Callable[...
     if primary and tags is not None and "readpreferencetags" not in bad and isinstance(tags.value, str) and tags.value:
         report(tags, f"{tags.key} needs a read preference other than primary")
     zone, aware = client.get("tzinfo"), client.get("tz_aware")
-    if zone is not None and isinstance(zone.expression, (ast.Call, ast.Attribute)) and zone.where == KEYWORD:
-        certain = isinstance(zone.expression, ast.Call) or last_name(zone.expression).lower() == "utc"
+    if zone is not None and zone.where == KEYWORD:
+        meant = _bound_text(module, zone.expression) if isinstance(zone.expression, ast.Name) else zone.expression
+        certain = isinstance(meant, ast.Call) or (isinstance(meant, ast.Attribute) and meant.attr.lower() == "utc")
         if certain and (_false(aware) or (aware is None and client.complete)):
             report(zone, "tzinfo needs tz_aware=True")
 

@@ -405,6 +405,8 @@ class Index:
                 others.append(binding)
         result: list[Binding] = [] if dominator is None else [dominator]
         loops = [owner for owner, field, _ in use_path if isinstance(owner, LOOPS) and field == "body"]
+        if isinstance(use_statement, ast.While):  # its test is asked again after the body
+            loops.append(use_statement)
         dominator_loops: set[int] = set()
         if dominator is not None and dominator.how != "param":
             where = self._bound_at(dominator)
@@ -755,6 +757,11 @@ def _test(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
     index.tests.append((node.test, scope))
 
 
+def _case(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    if node.guard is not None:
+        index.tests.append((node.guard, scope))
+
+
 def _delete(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
     for target in node.targets:
         if isinstance(target, ast.Name):
@@ -945,6 +952,7 @@ _SPECIALS: dict[type, Callable[[Index, Scope, Any, Queue], None]] = {
     ast.IfExp: _test,
     ast.Assert: _test,
     ast.Delete: _delete,
+    ast.match_case: _case,
     ast.MatchAs: _capture,
     ast.MatchStar: _capture,
     ast.BoolOp: _boolean,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _RAISES_SINCE = {"pymongo": "4.0", "motor": "3.0"}
 _PRODUCTS = {"pymongo": "PyMongo", "motor": "Motor"}
 _REFUSAL = frozenset(("NotImplementedError",))
-_SIMPLE = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.NamedExpr)
+_SIMPLE = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.NamedExpr, ast.Await)
 
 
 class TruthTest:
@@ -45,7 +45,8 @@ def truth_tests(module: "Module") -> list[TruthTest]:
     found: list[TruthTest] = []
     seen: set[ast.AST] = set()
     pending: list[ast.expr] = [test for test, _ in module.index.tests][::-1]
-    pending.extend(call.args[0] for call in module.index.calls if _is_bool(call))
+    for call in module.index.calls:
+        pending.extend(_asked_by(call))
     while pending:
         node = pending.pop()
         if node in seen:
@@ -72,8 +73,16 @@ def _expected(module: "Module", node: ast.AST) -> bool:
     return tested(module, node) or caught(module, node, _REFUSAL) or expects_failure(module, node)
 
 
-def _is_bool(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Name) and call.func.id == "bool" and len(call.args) == 1 and not call.keywords
+def _asked_by(call: ast.Call) -> list[ast.expr]:
+    """The expressions whose truth a call of ``bool``, ``all`` or ``any`` asks for."""
+    if not isinstance(call.func, ast.Name) or call.func.id not in ("bool", "all", "any") or len(call.args) != 1 or call.keywords:
+        return []
+    asked = call.args[0]
+    if call.func.id == "bool":
+        return [asked]
+    if isinstance(asked, (ast.List, ast.Tuple, ast.Set)):
+        return asked.elts
+    return [asked.elt] if isinstance(asked, (ast.GeneratorExp, ast.ListComp, ast.SetComp)) else []
 
 
 def _object(module: "Module", node: ast.expr) -> Driver | None:
@@ -81,11 +90,7 @@ def _object(module: "Module", node: ast.expr) -> Driver | None:
     if isinstance(node, ast.Call) and last_name(node.func) in ("bool", "isinstance", "len", "all", "any"):
         return None
     values = module.values(node)
-    driver = module.inference.agreed(values)
-    if driver is None:  # of two flavours, by what was imported: its truth value raises for both
-        drivers = [value for value in values if isinstance(value, Driver)]
-        same = len(drivers) == len(values) and len({value.family for value in drivers}) == 1
-        driver = drivers[0] if drivers and same else None
+    driver = next(iter(module.inference.flavours(values)), None)  # by what was imported: the truth value raises for all
     if driver is None or driver.family not in ("database", "collection"):
         return None
     for value in known(values):
