@@ -15,7 +15,7 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation, operation
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import exclusive, joined_between, under_lock, waits_for_each, worker_objects
 from flake8_mongo_threads.semantics.spawns import Work, flatten
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, argument, constant, ends, has_star, keyword, path_key
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, argument, ends, has_star, keyword, path_key
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
     Awaitable,
@@ -893,7 +893,7 @@ def late_binds(module: "Module") -> list[LateBind]:
         for piece in fact.pieces:
             for call in piece.session_calls("bind"):
                 end = argument(call, 0, "end_session")
-                if has_star(call) or (end is not None and constant(end) is not True):
+                if has_star(call) or (end is not None and piece.module.constant(end) is not True):
                     continue
                 node = call if piece.module is module else piece.anchor
                 if node is not None:
