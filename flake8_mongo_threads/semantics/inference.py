@@ -107,6 +107,9 @@ _ANNOTATION_MAP = frozenset(
     )
 )
 
+_MADE_FROM = {"database": "client", "collection": "database", "gridfs": "database", "gridfs-bucket": "database"}
+"""What the constructors of the driver's own classes are given first."""
+
 EXECUTORS = PROCESS_POOLS | THREAD_POOLS
 
 _DOUBLES = ("unittest.mock.", "mock.", "pytest_mock.")
@@ -2278,7 +2281,14 @@ class Inference:
             return (Driver(kind[0], kind[1], site),)
         if path in wrappers.LOOKALIKES:
             return UNKNOWN_ONLY
-        return (self.instance(path, site),)
+        made = self.instance(path, site)
+        if call is not None and isinstance(made, Driver) and made.family in _MADE_FROM:
+            # ``GridFS(db)``, ``Collection(db, "orders")``
+            family = _MADE_FROM[made.family]
+            parent = self.kind(module, argument(call, 0, family))
+            if parent is not None and parent.kind == (family, made.flavour):
+                return (Driver(*made.kind, site, parent),)
+        return (made,)
 
     def _listed(self, module: "Module", call: ast.Call) -> Values:
         source = self.values(module, call.args[0])
