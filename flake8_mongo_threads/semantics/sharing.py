@@ -519,8 +519,11 @@ def _uses(module: "Module", operation: Operation, value: Driver) -> bool:
 
 
 def under_lock(module: "Module", node: ast.AST) -> bool:
-    """Whether a node stands inside ``with lock:`` (or ``async with``) of its own function, or between ``acquire`` and ``release``."""
+    """Whether a node stands inside ``with lock:`` (or ``async with``) of its own function, or between ``acquire`` and ``release``,
+    or a decorator holds a lock while the function runs."""
     for up in module.index.ancestors(node):
+        if isinstance(up, FUNCTIONS) and node not in up.decorator_list and _runs_locked(module, module.index.bodies[up]):
+            return True
         if isinstance(up, (*FUNCTIONS, ast.Lambda)):
             break
         if isinstance(up, WITHS):
@@ -528,6 +531,34 @@ def under_lock(module: "Module", node: ast.AST) -> bool:
                 if is_lock(module, item.context_expr):
                     return True
     return _acquired(module, node)
+
+
+def _runs_locked(module: "Module", scope: Scope) -> bool:
+    """Whether a decorator of the program takes a lock wherever it calls the function that it is given: ``@synchronized``."""
+
+    def compute() -> bool:
+        for decorator in scope.decorators:
+            for value in module.values(decorator):
+                positional = value.scope.positional[value.receiver is not None :] if isinstance(value, Function) else []
+                if isinstance(value, Function) and positional and _called_locked(value, positional[0].arg):
+                    return True
+        return False
+
+    result: bool = module.remember("runs locked", scope, compute, False) if scope.decorators else False
+    return result
+
+
+def _called_locked(decorator: Function, parameter: str) -> bool:
+    """Whether a decorator calls what it is given, and always under a lock."""
+    home = decorator.module
+    calls = [
+        call
+        for load in home.index.name_loads.get(parameter, ())
+        if isinstance(call := home.index.parents.get(load), ast.Call)
+        and call.func is load
+        and (home.index.scope(load).function is decorator.scope or decorator.scope.encloses(home.index.scope(load)))
+    ]
+    return bool(calls) and all(under_lock(home, call) for call in calls)
 
 
 def _acquired(module: "Module", node: ast.AST) -> bool:
