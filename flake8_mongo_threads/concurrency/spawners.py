@@ -32,6 +32,8 @@ STAR = "star"
 """Each element of the iterable behind the callable is the tuple of arguments of one call."""
 COROUTINE = "coroutine"
 """The argument is a coroutine or several (``*coros``, or a list): the call that made it runs there."""
+OWN = "own"
+"""What is given beside the callable is for the launcher itself, which says what it is called with."""
 NONE = "none"
 
 

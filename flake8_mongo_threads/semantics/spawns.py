@@ -281,6 +281,76 @@ def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
     return found
 
 
+_HANDED_ON = frozenset((spawners.THREAD, spawners.PROCESS, spawners.TASK))
+COPYING = ("asyncio.to_thread", "anyio.", "fastapi.", "starlette.", "asgiref.", "trio.")
+"""Launchers that run the work in a copy of the caller's context."""
+
+
+def relayed_works(module: "Module", call: ast.Call, scope: Scope, function: Function) -> list[Work]:
+    """The work that a call launches by way of a function of the program that hands on its parameter: ``background(save, doc)``."""
+    found: list[Work] = []
+    for inner, joined in relays(function.module, function.scope):
+        parameter = next(p for p in function.scope.params if p.arg == inner.target.id)  # type: ignore[attr-defined]
+        bound = function.receiver is not None and function.scope.cls is not None
+        target = module.inference.argument_for(call, function.scope, parameter, skip_first=bound)
+        if target is None or isinstance(target, ast.Starred):
+            continue
+        launcher = inner.launcher
+        arguments: list[ast.expr] = []
+        rest = False
+        for given in inner.arguments:
+            named = given.value if isinstance(given, ast.Starred) else given
+            owner = next((p for p in function.scope.params if isinstance(named, ast.Name) and p.arg == named.id), None)
+            if owner is not None and owner is function.scope.node.args.vararg:  # type: ignore[attr-defined]
+                rest = True
+                arguments.extend(call.args[len(function.scope.positional) - bound :])
+            elif owner is not None:
+                expression = module.inference.argument_for(call, function.scope, owner, skip_first=bound)
+                arguments.extend([expression] if expression is not None else [])
+        passing = launcher.passing
+        if passing in (spawners.REST, spawners.TUPLE):
+            passing = spawners.REST if rest and target in call.args else spawners.OWN
+        index = call.args.index(target) if target in call.args else -1
+        loop = enclosing_loop(module, call)
+        many = not single_worker(inner.pool) and (inner.many or loop is not None)
+        row = launcher._replace(
+            where=inner.where, index=index, keyword=parameter.arg, passing=passing, many=inner.many, args_index=-1, joined=joined
+        )
+        path = f"{function.module.name}.{function.scope.qualname}()"
+        targets = module.values(target)
+        if targets != (NOTHING,):
+            found.append(Work(module, scope, call, path, row, inner.where, target, targets, arguments, loop, many, inner.pool))
+    return found
+
+
+def relays(home: "Module", scope: Scope) -> list[tuple[Work, bool]]:
+    """The launches of a function whose callable, or coroutine, is one of its own parameters, and whether it waits for the work.
+
+    A single run that is waited for is as good as a call.
+    """
+    params = {p.arg for p in scope.params}
+    if scope.kind != "function" or scope.yields or scope.is_async or not params or scope.decorators:
+        return []
+    if not any(last_name(c.func) in LAUNCHER_NAMES for c in home.index.calls_in.get(scope, ())):
+        return []
+
+    def compute() -> list[tuple[Work, bool]]:
+        from flake8_mongo_threads.semantics.sharing import wait_after, waits_for_each
+
+        found: list[tuple[Work, bool]] = []
+        for work in home.calls.launched_in(scope):
+            named = work.target.id if isinstance(work.target, ast.Name) else ""
+            if named not in params or len(scope.bindings[named]) != 1 or work.where not in _HANDED_ON or work.path.startswith(COPYING):
+                continue
+            joined = work.launcher.joined or wait_after(home, work) is not None
+            if (work.many or not joined) and not waits_for_each(home, work):
+                found.append((work, joined))
+        return found
+
+    result: list[tuple[Work, bool]] = home.remember("relays", scope, compute, [])
+    return result
+
+
 def _coroutine_work(
     module: "Module", scope: Scope, call: ast.Call, path: str, launcher: Launcher, where: str, loop: ast.AST | None, pool: Value | None
 ) -> list[Work]:

@@ -14,7 +14,7 @@ from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import exclusive, joined_between, under_lock, waits_for_each, worker_objects
-from flake8_mongo_threads.semantics.spawns import Work, flatten
+from flake8_mongo_threads.semantics.spawns import COPYING, Work, flatten, relays
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, argument, ends, has_star, keyword, path_key
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
@@ -929,10 +929,6 @@ class BoundWork:
         self.steps = tuple(steps)
 
 
-_COPYING = ("asyncio.to_thread", "anyio.", "fastapi.", "starlette.", "asgiref.", "trio.")
-"""Launchers that run the work in a copy of the caller's context."""
-
-
 def bound_work(module: "Module") -> list[BoundWork]:
     """Tasks that share a bound session, and threads that lose it."""
     found: list[BoundWork] = []
@@ -940,7 +936,7 @@ def bound_work(module: "Module") -> list[BoundWork]:
         return found
     groups: dict[tuple[int, int], list[tuple[Work, Region, Operation | Method, Module]]] = {}
     for work in (*module.calls.works, *worker_objects(module)):
-        if work.where not in (spawners.THREAD, spawners.TASK) or (work.where == spawners.THREAD and work.path.startswith(_COPYING)):
+        if work.where not in (spawners.THREAD, spawners.TASK) or (work.where == spawners.THREAD and work.path.startswith(COPYING)):
             continue
         region = next(
             (
@@ -984,6 +980,8 @@ def fresh_bind(module: "Module", group: "tuple[Work, Region, Operation | Method,
 def _binds_around(module: "Module", work: Work) -> list[Region]:
     """The binds in force where work is launched: around the launch, or around every call of the function that launches it."""
     own = [r for r in regions(module, work.scope) if r.kind == "bind" and r.covers(work.call)]
+    if not own and any(relayed is work for relayed, _ in relays(module, work.scope.function)):
+        return []  # the calls that say what is launched stand for it
     return own or _binds_of_callers(module, work.scope.function, 0)
 
 
