@@ -685,6 +685,10 @@ def stored_objects(module: "Module") -> list[Shared]:
             if value.key() in seen or value.site is None or not (operation.io or operation.session is not None):
                 continue
             store = _shared_store(module, value)
+            maker = None
+            if store is None:
+                maker = _closed_over(module, value, operation.scope.function)
+                store = (value.site.node, f"a variable of '{maker.name}'") if maker is not None else None
             if store is None or under_lock(module, operation.node):
                 continue
             for context in module.contexts.at(operation.scope):
@@ -692,6 +696,8 @@ def stored_objects(module: "Module") -> list[Shared]:
                 # what runs the whole file again and again (a Streamlit script) makes its globals anew each time
                 anew = context.root is module.index.module_scope
                 if context.work is not None and waits_for_each(module, context.work):
+                    continue
+                if maker is not None and not (context.where in PER_REQUEST and maker.encloses(context.root)):
                     continue
                 if context.many and where and not anew and not _made_on_the_way(context, store[0]):
                     seen.add(value.key())
@@ -704,6 +710,17 @@ def stored_objects(module: "Module") -> list[Shared]:
                     found.append(Shared(module, store[0], value, where, "global", text, steps, None))
                     break
     return found
+
+
+def _closed_over(module: "Module", value: Driver, user: Scope) -> Scope | None:
+    """The function of this file that keeps an object in a variable of its own, which an inner function reads: ``create_app``."""
+    site = value.site
+    if site is None or site.module is not module:
+        return None
+    maker = module.index.scope(site.node).function
+    statement = module.index.statement(site.node)
+    kept = isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is site.node
+    return maker if kept and maker.kind == "function" and maker.encloses(user) else None
 
 
 def _made_on_the_way(context: Context, stored: ast.AST) -> bool:
