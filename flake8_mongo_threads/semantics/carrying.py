@@ -259,8 +259,8 @@ def made_by_work(value: Driver, functions: list[Function], *, through: bool) -> 
         if not through:
             continue
         inner = helpers(function)
-        if all(h.scope is not home for h in inner):
-            continue
+        if all(h.scope is not home for h in inner) or site.module.inference.is_cached(site.module, home):
+            continue  # what a cached function or property makes, the next run gets as well
         own = {id(function.scope), *(id(h.scope) for h in inner)}
         callers = [s for s, edges in site.module.calls.edges.items() if any(e.target.scope is home for e in edges)]
         if all(id(s) in own for s in callers):

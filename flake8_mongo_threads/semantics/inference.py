@@ -620,7 +620,7 @@ class Inference:
             return self._task_class(module, scope)
         if scope.name == "setup" and scope.positional == [arg] and self._is_extension(module, scope, arg):
             return (External("discord.ext.commands.Bot()"),)
-        if arg.arg in ("app", "application", "_app"):
+        if arg.arg.endswith(("app", "application")):
             return self._application(module, scope, arg)
         if scope.name == "initialize" and scope.cls is not None:
             return self._from_routes(module, scope, arg)

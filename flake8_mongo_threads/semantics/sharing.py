@@ -11,8 +11,8 @@ from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS, Contex
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, captured, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, several_runs, single_worker
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, argument, constant, last_name, path_key
-from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Method
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, argument, constant, last_name, path_key, text_of
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Mapping, Method, known
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -712,6 +712,17 @@ def stored_objects(module: "Module") -> list[Shared]:
     return found
 
 
+def _kept_by_all(module: "Module", container: ast.expr) -> bool:
+    """Whether a container is the application, or a dictionary that is a global: ``app["session"]``."""
+    from flake8_mongo_threads.concurrency.names import slot
+
+    values = known(module.values(container))
+    if any(isinstance(v, External) and slot(v.path).startswith("app") for v in values):
+        return True
+    binder = module.index.scope(container).binder(container.id) if isinstance(container, ast.Name) else None
+    return binder is not None and binder.kind == "module" and any(isinstance(v, Mapping) for v in values)
+
+
 def _closed_over(module: "Module", value: Driver, user: Scope) -> Scope | None:
     """The function of this file that keeps an object in a variable of its own, which an inner function reads: ``create_app``."""
     site = value.site
@@ -785,6 +796,9 @@ def _shared_store(module: "Module", value: Driver) -> tuple[ast.AST, str] | None
                     return (site.node, f"global '{target.id}'")
                 if scope.kind == "class":
                     return (site.node, f"class attribute '{target.id}'")
+            elif isinstance(target, ast.Subscript):
+                if _kept_by_all(module, target.value):
+                    return (site.node, f"'{text_of(target)}'")
             elif isinstance(target, ast.Attribute) and not any(
                 isinstance(v, External) and v.path in ("threading.local()", "contextvars.ContextVar()") for v in module.values(target.value)
             ):

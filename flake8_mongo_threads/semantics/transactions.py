@@ -1018,10 +1018,10 @@ def _sessionless_work(module: "Module", work: Work, region: Region) -> "tuple[Op
                 and not _hands_session(work)
             ):
                 return (value, module)
-        elif isinstance(value, Function):
-            use = uses_context(value, region)
-            if use is not None:
-                return use
+    for function in work.functions:
+        use = uses_context(function, region)
+        if use is not None:
+            return use
     return None
 
 
