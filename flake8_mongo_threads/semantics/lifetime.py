@@ -443,8 +443,11 @@ def _held(value: Driver) -> list[Driver]:
 
 
 def _waited(module: "Module", work: Work) -> bool:
-    """Whether the launch itself waits: a blocking pool call, an awaited gather, or results consumed on the spot."""
-    if waits_for_each(module, work):
+    """Whether the launch itself waits: a blocking pool call, an awaited gather, or results consumed on the spot.
+
+    Who waits for a pool that is lent to what launches the work is not followed.
+    """
+    if waits_for_each(module, work) or work.lender is not None:
         return True
     parent = module.index.parents.get(work.call)
     if work.launcher.joined and (

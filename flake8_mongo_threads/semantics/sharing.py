@@ -364,6 +364,9 @@ def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> a
                 return call
             if func.attr in ("shutdown", "join") and pool_key and key == pool_key and not _at_once(call):
                 return call
+        if work.relayed and any(word in last_name(func) for word in _WAITING_WORDS):
+            if not any(isinstance(v, Method) for v in module.values(func)):
+                return call  # what launches the work may also be told to wait for it
         name = _called(module, func)
         if name in ("wait", "as_completed", "gather", "list", "tuple", "joinall", "wait_for", "sorted", "set", "dict", "sum") and any(
             _mentions(a, names) for a in call.args
@@ -397,6 +400,9 @@ def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> a
 def _at_once(call: ast.Call) -> bool:
     """``shutdown(wait=False)`` does not wait."""
     return constant(argument(call, 0, "wait")) is False
+
+
+_WAITING_WORDS = ("wait", "join", "drain", "shutdown", "flush", "finish", "close", "stop")
 
 
 def handles(module: "Module", work: Work) -> set[str]:

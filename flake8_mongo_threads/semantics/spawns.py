@@ -8,7 +8,7 @@ from flake8_mongo_threads.concurrency.names import ALIASES
 from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, Launcher
 from flake8_mongo_threads.semantics.keeping import KEEPS, calls_of_kept
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, LOOPS, TRIES, argument, constant, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, LOOPS, TRIES, argument, base_of, constant, keyword, last_name, path_key
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
     Awaitable,
@@ -42,7 +42,7 @@ LAUNCHER_NAMES = frozenset(
 class Work:
     """One callable or coroutine handed to one launcher by one call."""
 
-    __slots__ = ("arguments", "call", "launcher", "loop", "many", "module", "path", "pool", "scope", "target", "targets", "where")
+    __slots__ = ("arguments", "call", "launcher", "lender", "loop", "many", "module", "path", "pool", "scope", "target", "targets", "where")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Work:
         loop: ast.AST | None,
         many: bool,
         pool: Value | None,
+        lender: ast.expr | None = None,
     ) -> None:
         self.module = module
         self.scope = scope
@@ -75,6 +76,8 @@ class Work:
         """Whether several runs can be under way at once because of this very call."""
         self.pool = pool
         """The executor, pool or task group, when the launcher is a method of one."""
+        self.lender = lender
+        """The pool that the call hands to a function of the program, for that to launch the work."""
 
     @property
     def label(self) -> str:
@@ -82,6 +85,11 @@ class Work:
         return self.launcher.label or {"thread": "thread", "process": "process", "task": "task", "greenlet": "greenlet", "job": "job"}.get(
             self.where, self.where
         )
+
+    @property
+    def relayed(self) -> bool:
+        """Whether it is a function of the program that launches the work, on its caller's behalf."""
+        return self.path.endswith("()")
 
     @property
     def functions(self) -> list[Function]:
@@ -312,14 +320,18 @@ def relayed_works(module: "Module", call: ast.Call, scope: Scope, function: Func
             passing = spawners.REST if rest and target in call.args else spawners.OWN
         index = call.args.index(target) if target in call.args else -1
         loop = enclosing_loop(module, call)
-        many = not single_worker(inner.pool) and (inner.many or loop is not None)
+        base = base_of(inner.call.func)
+        lent = next((p for p in function.scope.params if isinstance(base, ast.Name) and p.arg == base.id), None)
+        lender = module.inference.argument_for(call, function.scope, lent, skip_first=bound) if lent is not None else None
+        pool = next(iter(known(module.values(lender))), None) if lender is not None else inner.pool
+        many = not single_worker(pool) and (inner.many or loop is not None)
         row = launcher._replace(
             where=inner.where, index=index, keyword=parameter.arg, passing=passing, many=inner.many, args_index=-1, joined=joined
         )
         path = f"{function.module.name}.{function.scope.qualname}()"
         targets = module.values(target)
         if targets != (NOTHING,):
-            found.append(Work(module, scope, call, path, row, inner.where, target, targets, arguments, loop, many, inner.pool))
+            found.append(Work(module, scope, call, path, row, inner.where, target, targets, arguments, loop, many, pool, lender))
     return found
 
 
