@@ -689,7 +689,7 @@ class Inference:
         found = sorted(self.decorators(module, scope))
         if scope.cls is not None:
             found.extend(sorted(base + "()" for base in self.external_bases(Class(module, scope.cls))))
-        if not found and scope.parent is not None and scope.parent.kind == "module":
+        if not found and scope.parent is not None and scope.parent.kind in ("module", "function"):
             for home, reference in self.references(module, scope)[:MAX_CALLERS]:
                 parent = home.index.parents.get(reference)
                 if isinstance(parent, ast.Call) and parent.func is not reference:

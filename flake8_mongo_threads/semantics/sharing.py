@@ -736,8 +736,12 @@ def _closed_over(module: "Module", value: Driver, user: Scope) -> Scope | None:
         return None
     maker = module.index.scope(site.node).function
     statement = module.index.statement(site.node)
-    kept = isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is site.node
-    return maker if kept and maker.kind == "function" and maker.encloses(user) else None
+    if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is not site.node:
+        return None
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+    if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+        maker = maker.binder(target.value.id) or maker  # a dictionary of the function around it
+    return maker if maker.kind == "function" and maker.encloses(user) else None
 
 
 def _made_on_the_way(context: Context, stored: ast.AST) -> bool:

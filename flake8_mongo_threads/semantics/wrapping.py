@@ -218,7 +218,8 @@ def _depends_calls(module: "Module", scope: Scope, arg: ast.arg) -> list[ast.Cal
     candidates: list[ast.AST | None] = [scope.default(arg.arg)]
     annotation: ast.AST | None = arg.annotation
     if isinstance(annotation, ast.Name):  # Session = Annotated[…, Depends(…)]
-        bindings = module.index.module_scope.bindings.get(annotation.id, ())
+        owner = scope.parent.binder(annotation.id) if scope.parent is not None else None
+        bindings = owner.bindings[annotation.id] if owner is not None else []
         annotation = next((b.value for b in bindings if isinstance(b.value, ast.Subscript)), None)
     if isinstance(annotation, ast.Subscript) and isinstance(annotation.slice, ast.Tuple):
         candidates.extend(annotation.slice.elts[1:])
