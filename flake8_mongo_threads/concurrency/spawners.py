@@ -34,6 +34,8 @@ COROUTINE = "coroutine"
 """The argument is a coroutine or several (``*coros``, or a list): the call that made it runs there."""
 DATASET = "dataset"
 """The argument is an object that the workers, when a literal says that there are some, ask for its items."""
+OWN = "own"
+"""What is given beside the callable is for the launcher itself, which says what it is called with."""
 NONE = "none"
 
 

@@ -283,11 +283,15 @@ def _followed(module: "Module", value: ast.AST, target: ast.AST, found: list[Use
     if scope.kind not in ("function", "lambda") or name in scope.globals or name in scope.nonlocals:
         found.append(Use("stored", value, target, named, collected))
         return []
-    binding = next((b for b in scope.bindings.get(name, ()) if b.node is target), None)
+    bindings = [b for b in scope.bindings.get(name, ()) if b.node is target][:1]
+    for other in scope.bindings[name] if collected and bindings else ():
+        # ``jobs += […]`` leaves in the list what it holds already
+        if other.how == "aug" and any(b in bindings for b in index.reaching(scope, name, other.node)):
+            bindings.append(other)
     loads: list[ast.AST] = []
     for function, places in _loads(module, name).items():
         if function is scope:
-            loads.extend(load for load in places if binding is None or binding in index.reaching(scope, name, load))
+            loads.extend(load for load in places if not bindings or any(b in bindings for b in index.reaching(scope, name, load)))
         elif _captures(function, name, scope):
             found.append(Use("captured", value, places[0], True, collected))
     if not loads and not any(u.how == "captured" and u.node is value for u in found):

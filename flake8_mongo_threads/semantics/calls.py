@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flake8_mongo_threads.semantics.modules import EXTERNAL_ROOTS
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.spawns import JOBLIB, LAUNCHER_NAMES, Work, works_of
+from flake8_mongo_threads.semantics.spawns import JOBLIB, LAUNCHER_NAMES, Work, relayed_works, works_of
 from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, last_name
 from flake8_mongo_threads.semantics.values import Class, External, Function, Instance, Method, Partial, Value, Values
 
@@ -142,8 +142,11 @@ class CallGraph:
                 method = module.inference.method(module, call.func)
                 if method is not None:
                     result.methods.append((call, scope, method))
-            if launches:
-                works.extend(works_of(module, call, scope))
+            launched = works_of(module, call, scope) if launches else []
+            for value in callees if not launched else ():
+                if isinstance(value, Function):
+                    launched.extend(relayed_works(module, call, scope, value))
+            works.extend(launched)
             functions = self._called(call, callees)
             if functions:
                 pending.append((call, functions))

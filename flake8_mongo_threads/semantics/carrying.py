@@ -54,7 +54,21 @@ def sessions_read(method: Function) -> list[Driver]:
 
 
 def sessions_of(value: Instance) -> list[tuple[str, Driver]]:
-    """The sessions that an object was made with and keeps, with the attribute that each is in: fields of a dataclass,
+    """The sessions that an object was made with and keeps, with the attribute that each is in."""
+    site = value.site
+    if site is None:
+        return []
+    return [
+        (name, v)
+        for name, expression in made_with(value)
+        if expression is not None and not isinstance(expression, ast.Starred)
+        for v in site.module.values(expression)
+        if isinstance(v, Driver) and v.family == "session"
+    ]
+
+
+def made_with(value: Instance) -> list[tuple[str, ast.expr | None]]:
+    """The attributes that keep what an object was made with, each with what the call gave for it: fields of a dataclass,
     ``self.session = session`` in a constructor."""
     site, inference = value.site, value.cls.module.inference
     if site is None or not isinstance(site.node, ast.Call) or site.node not in site.module.index.parents:
@@ -75,13 +89,23 @@ def sessions_of(value: Instance) -> list[tuple[str, Driver]]:
                 if store.scope.function is init.scope and isinstance(store.value, ast.Name) and store.value.id in params:
                     name = store.target.attr if isinstance(store.target, ast.Attribute) else ""
                     given.append((name, inference.argument_for(call, init.scope, params[store.value.id], skip_first=True)))
-    return [
-        (name, v)
-        for name, expression in given
-        if expression is not None and not isinstance(expression, ast.Starred)
-        for v in site.module.values(expression)
-        if isinstance(v, Driver) and v.family == "session"
-    ]
+    return given
+
+
+def kept_by(value: Instance, name: str) -> tuple[Value, ...] | None:
+    """What the call that made an object gave for an attribute of it, where nothing else is ever put there; None when that is not
+    to be seen. What the class as a whole keeps there is what all of its objects were made with."""
+    given = [expression for attribute, expression in made_with(value) if attribute == name]
+    site = value.site
+    if len(given) != 1 or site is None or len(value.cls.module.index.attribute_stores.get(name, ())) > 1:
+        return None
+    expression = given[0]
+    if expression is not None:
+        return None if isinstance(expression, ast.Starred) else site.module.values(expression)
+    call = site.node
+    if not isinstance(call, ast.Call) or any(isinstance(a, ast.Starred) for a in call.args) or any(k.arg is None for k in call.keywords):
+        return None
+    return ()
 
 
 def dealt(module: "Module", expression: ast.AST, depth: int = 0) -> list[tuple[Driver, bool]]:
@@ -134,6 +158,8 @@ def _constant_in(value: Sequence, comprehension: ast.AST, driver: Driver) -> boo
         return False
     expression = value.elements[0].expression
     parts = expression.elts if isinstance(expression, (ast.Tuple, ast.List)) else [expression]
+    if isinstance(expression, ast.Call):  # ``[Job(session, name) for name in names]``
+        parts = [*expression.args, *(k.value for k in expression.keywords)]
     for part in parts:
         own = module.inference.kind(module, part)
         if own is not None and own.key() == driver.key():
@@ -234,8 +260,8 @@ def made_by_work(value: Driver, functions: list[Function], *, through: bool) -> 
         if not through:
             continue
         inner = helpers(function)
-        if all(h.scope is not home for h in inner):
-            continue
+        if all(h.scope is not home for h in inner) or site.module.inference.is_cached(site.module, home):
+            continue  # what a cached function or property makes, the next run gets as well
         own = {id(function.scope), *(id(h.scope) for h in inner)}
         callers = [s for s, edges in site.module.calls.edges.items() if any(e.target.scope is home for e in edges)]
         if all(id(s) in own for s in callers):

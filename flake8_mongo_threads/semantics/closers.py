@@ -16,7 +16,6 @@ from flake8_mongo_threads.semantics.syntax import (
     argument,
     asked_for,
     base_of,
-    constant,
     keyword,
     last_name,
     path_key,
@@ -101,7 +100,7 @@ def closed_by_item(module: "Module", expression: ast.expr) -> list[Closed]:
                 # bind() ends the session when its block is left, unless told otherwise
                 given = keyword(expression, "end_session") or argument(expression, 0)
                 session = value.root("session")
-                if session is not None and (given is None or constant(given) is True):
+                if session is not None and (given is None or module.constant(given) is True):
                     found.append(Closed("session", session, expression.func.value, expression, module))
         elif isinstance(value, Manager) and value.call is not None and isinstance(value.call.node, ast.Call):
             found.extend(_closed_by_manager(value, value.call.module, value.call.node))
@@ -386,6 +385,9 @@ def stack_entry(module: "Module", call: ast.Call) -> tuple[ast.expr, list[Closed
     values = known(module.values(func.value))
     if not values or not all(isinstance(v, External) and v.path in STACKS for v in values):
         return None
+    stack = path_key(func.value)
+    if any(path_key(load.value) == stack for load in module.index.attribute_loads.get("pop_all", ())):
+        return None  # another owner takes over what the stack would close
     given = call.args[0]
     if func.attr.startswith("enter"):
         return func.value, closed_by_item(module, given)

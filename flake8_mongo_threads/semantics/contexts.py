@@ -422,7 +422,9 @@ class Contexts:
     def _several(self, work: Work, function: Function, works: list[Work]) -> bool:
         """Whether other work launches the same function too, or the code that launches it runs many times at once."""
         for other in works:
-            if other is not work and other.where == work.where and any(f.scope is function.scope for f in other.functions):
+            if other is work or other.where != work.where or work.relays(other) or other.relays(work):
+                continue
+            if any(f.scope is function.scope for f in other.functions):
                 return True
         caller = work.scope.function
         if any(c.where in PER_REQUEST and c.many for c in self.at(caller)):

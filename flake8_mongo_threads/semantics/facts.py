@@ -13,7 +13,7 @@ from flake8_mongo_threads.concurrency.frameworks import REQUEST
 from flake8_mongo_threads.concurrency.names import OFFLOADING_DECORATORS
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
-from flake8_mongo_threads.semantics.carrying import dealt, drivers_in, fresh_for, helpers, same_object, sessions_read
+from flake8_mongo_threads.semantics.carrying import dealt, drivers_in, fresh_for, helpers, kept_by, same_object, sessions_read
 from flake8_mongo_threads.semantics.contexts import COROUTINE, LOOP, Context
 from flake8_mongo_threads.semantics.guards import for_sync_twin
 from flake8_mongo_threads.semantics.inference import CURSORS, dependency
@@ -964,7 +964,11 @@ def captured(function: Function) -> list[tuple[Driver, str, ast.AST]]:
                 driver = module.inference.kind(module, parent)
                 if driver is not None:
                     seen.add(parent.attr)
-                    found.append((driver, "self", parent))
+                    kept = kept_by(function.receiver, parent.attr) if isinstance(function.receiver, Instance) else None
+                    if kept is not None and driver.family == "session":
+                        driver = module.inference.agreed(kept) if kept else None
+                    if driver is not None:
+                        found.append((driver, "self", parent))
     return found
 
 

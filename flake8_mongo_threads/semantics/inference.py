@@ -108,6 +108,9 @@ _ANNOTATION_MAP = frozenset(
     )
 )
 
+_MADE_FROM = {"database": "client", "collection": "database", "gridfs": "database", "gridfs-bucket": "database"}
+"""What the constructors of the driver's own classes are given first."""
+
 EXECUTORS = PROCESS_POOLS | THREAD_POOLS
 
 _DOUBLES = ("unittest.mock.", "mock.", "pytest_mock.")
@@ -637,7 +640,7 @@ class Inference:
             return self._task_class(module, scope)
         if scope.name == "setup" and scope.positional == [arg] and self._is_extension(module, scope, arg):
             return (External("discord.ext.commands.Bot()"),)
-        if arg.arg in ("app", "application", "_app"):
+        if arg.arg.endswith(("app", "application")):
             return self._application(module, scope, arg)
         if scope.name == "initialize" and scope.cls is not None:
             return self._from_routes(module, scope, arg)
@@ -706,7 +709,7 @@ class Inference:
         found = sorted(self.decorators(module, scope))
         if scope.cls is not None:
             found.extend(sorted(base + "()" for base in self.external_bases(Class(module, scope.cls))))
-        if not found and scope.parent is not None and scope.parent.kind == "module":
+        if not found and scope.parent is not None and scope.parent.kind in ("module", "function"):
             for home, reference in self.references(module, scope)[:MAX_CALLERS]:
                 parent = home.index.parents.get(reference)
                 if isinstance(parent, ast.Call) and parent.func is not reference:
@@ -2321,7 +2324,14 @@ class Inference:
             return (Driver(kind[0], kind[1], site),)
         if path in wrappers.LOOKALIKES:
             return UNKNOWN_ONLY
-        return (self.instance(path, site),)
+        made = self.instance(path, site)
+        if call is not None and isinstance(made, Driver) and made.family in _MADE_FROM:
+            # ``GridFS(db)``, ``Collection(db, "orders")``
+            family = _MADE_FROM[made.family]
+            parent = self.kind(module, argument(call, 0, family))
+            if parent is not None and parent.kind == (family, made.flavour):
+                return (Driver(*made.kind, site, parent),)
+        return (made,)
 
     def _listed(self, module: "Module", call: ast.Call) -> Values:
         source = self.values(module, call.args[0])

@@ -36,8 +36,9 @@ from flake8_mongo_threads.semantics.sharing import (
     waits_for_each,
 )
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop
-from flake8_mongo_threads.semantics.syntax import WITHS, base_of, last_name, path_key, walk
-from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Function, Instance, Method, Site, Value
+from flake8_mongo_threads.semantics.syntax import WITHS, argument, base_of, last_name, path_key, walk
+from flake8_mongo_threads.semantics.values import UNKNOWN, Class, Driver, External, Function, Instance, Method, Partial, Site, Value
+from flake8_mongo_threads.semantics.varying import varies_in_loop
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -467,8 +468,11 @@ def _held(value: Driver) -> list[Driver]:
 
 
 def _waited(module: "Module", work: Work) -> bool:
-    """Whether the launch itself waits: a blocking pool call, an awaited gather, or results consumed on the spot."""
-    if waits_for_each(module, work):
+    """Whether the launch itself waits: a blocking pool call, an awaited gather, or results consumed on the spot.
+
+    Who waits for a pool that is lent to what launches the work is not followed.
+    """
+    if waits_for_each(module, work) or work.lender is not None:
         return True
     parent = module.index.parents.get(work.call)
     if work.launcher.joined and (
@@ -869,30 +873,37 @@ def _around_operations(module: "Module", handler: ast.ExceptHandler) -> bool:
 
 
 def _same_server(module: "Module", build: Build) -> bool:
-    """Whether the new client is for the same server: not when its address differs from that of every other client here."""
-    address = _address(build.call)
-    others = [b for b in module.builds if b.call is not build.call]
-    if not others:
-        return True
-    return any(_address(other.call) == address or _attribute(other.call, build.call) for other in others) or all(
-        _opaque(b.call) for b in others
+    """Whether the new client is for the same server: not when its address differs from that of every other client here, or
+    from one turn of a loop to the next."""
+    address = _address(build)
+    loop = enclosing_loop(module, build.call)
+    if address is not None and loop is not None and varies_in_loop(module, build.scope, [address], loop):
+        return False
+    others = [_address(b) for b in module.builds if b.call is not build.call]
+    return (
+        not others
+        or any(_equal(other, address) or _attribute(other, address) for other in others)
+        or all(isinstance(other, (ast.Call, ast.Subscript)) and type(other) is not type(address) for other in others)
     )
 
 
-def _address(call: ast.Call) -> str:
-    return ast.dump(call.args[0]) if call.args else ""
+def _address(build: Build) -> ast.expr | None:
+    """What names the server of a client that is built: an argument of the call, or of the ``partial`` that is called."""
+    given = argument(build.call, 0, "host")
+    if given is None:
+        partials = (v for v in build.module.values(build.call.func) if isinstance(v, Partial))
+        given = next((argument(p.call, 0, "host") for p in partials), None)
+    return given
 
 
-def _attribute(first: ast.Call, second: ast.Call) -> bool:
+def _equal(first: ast.expr | None, second: ast.expr | None) -> bool:
+    return first is second or (first is not None and second is not None and ast.dump(first) == ast.dump(second))
+
+
+def _attribute(first: ast.expr | None, second: ast.expr | None) -> bool:
     """``MongoClient(uri)`` in the constructor and ``MongoClient(self.uri)`` later name the same address."""
-    if not first.args or not second.args:
-        return False
-    names = {last_name(first.args[0]).lstrip("_"), last_name(second.args[0]).lstrip("_")}
-    return len(names) == 1 and "" not in names
-
-
-def _opaque(call: ast.Call) -> bool:
-    return bool(call.args) and isinstance(call.args[0], (ast.Call, ast.Subscript))
+    names = {last_name(each).lstrip("_") for each in (first, second) if each is not None}
+    return first is not None and second is not None and len(names) == 1 and "" not in names
 
 
 # ---------------------------------------------------------------------- lazily built without a lock
@@ -903,7 +914,7 @@ class RacyBuild:
 
     __slots__ = ("build", "span", "steps", "text")
 
-    def __init__(self, module: "Module", build: Build, node: ast.Call, text: str, steps: tuple[Step, ...]) -> None:
+    def __init__(self, module: "Module", build: Build, node: ast.AST, text: str, steps: tuple[Step, ...]) -> None:
         self.build = build
         self.text = text
         """What runs on several threads, for a message."""
@@ -925,20 +936,10 @@ def racy_builds(module: "Module") -> list[RacyBuild]:
             or _acquired(module, build.call)
         ):
             continue
-        for context in module.contexts.at(scope):
-            on_threads = context.where in THREADS or (
-                context.where in PER_REQUEST
-                and _threaded(context)
-                and (context.handler is None or context.handler.sync_runs == "threads")
-                and not _in_coroutine(scope, context)
-            )
-            if (
-                context.many
-                and on_threads
-                and not any(under_lock(module, edge.node) for edge in context.chain if edge.caller.index is module.index)
-            ):
-                found.append(RacyBuild(module, build, build.call, context.text, context.steps))
-                break
+        context = _racing(module, scope)
+        if context is not None:
+            found.append(RacyBuild(module, build, build.call, context.text, context.steps))
+    found.extend(_racy_elsewhere(module))
     for work in module.calls.works:
         if work.where not in THREADS or not work.many:
             continue
@@ -948,6 +949,36 @@ def racy_builds(module: "Module") -> list[RacyBuild]:
                 text = f"every thread started at line {work.call.lineno}"
                 found.append(RacyBuild(module, lazy, work.call, text, (module.step(work.call, f"'{function.scope.name}' runs on {text}"),)))
     return found
+
+
+def _racing(module: "Module", scope: Scope) -> Context | None:
+    """The context in which several threads run a function at once, none of them under a lock."""
+    for context in module.contexts.at(scope):
+        on_threads = context.where in THREADS or (
+            context.where in PER_REQUEST
+            and _threaded(context)
+            and (context.handler is None or context.handler.sync_runs == "threads")
+            and not _in_coroutine(scope, context)
+        )
+        locked = any(under_lock(module, edge.node) for edge in context.chain if edge.caller.index is module.index)
+        if context.many and on_threads and not locked:
+            return context
+    return None
+
+
+def _racy_elsewhere(module: "Module") -> list[RacyBuild]:
+    """Racy builds of other modules that functions of this one lead to on several threads, each at the first call."""
+    found: dict[ast.AST, RacyBuild] = {}
+    leaving = [edge for edges in module.calls.edges.values() for edge in edges if edge.target.module is not module]
+    for edge in sorted(leaving, key=lambda e: (getattr(e.node, "lineno", 0), getattr(e.node, "col_offset", 0))):
+        lazy = _lazy_build(edge.target, 0, frozenset())
+        if lazy is None or lazy.call in found or under_lock(module, edge.node):
+            continue
+        context = _racing(module, edge.caller.function)
+        if context is not None:
+            step = module.step(edge.node, f"calls '{edge.target.scope.name}'")
+            found[lazy.call] = RacyBuild(module, lazy, edge.node, context.text, (*context.steps, step))
+    return list(found.values())
 
 
 def _acquired(module: "Module", node: ast.AST) -> bool:

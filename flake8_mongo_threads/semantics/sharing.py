@@ -11,8 +11,8 @@ from flake8_mongo_threads.semantics.contexts import PER_REQUEST, THREADS, Contex
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, captured, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, several_runs, single_worker
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, argument, constant, last_name, path_key, walk
-from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Method
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, WITHS, argument, constant, last_name, path_key, text_of, walk
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Mapping, Method, known
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -395,6 +395,9 @@ def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> a
                 return call
             if func.attr in ("shutdown", "join") and pool_key and key == pool_key and not _at_once(call):
                 return call
+        if work.relayed and any(word in last_name(func) for word in _WAITING_WORDS):
+            if not any(isinstance(v, Method) for v in module.values(func)):
+                return call  # what launches the work may also be told to wait for it
         name = _called(module, func)
         if name in ("wait", "as_completed", "gather", "list", "tuple", "joinall", "wait_for", "sorted", "set", "dict", "sum") and any(
             _mentions(a, names) for a in call.args
@@ -443,6 +446,9 @@ def _only_starts(loop: ast.For | ast.AsyncFor) -> bool:
 def _at_once(call: ast.Call) -> bool:
     """``shutdown(wait=False)`` does not wait."""
     return constant(argument(call, 0, "wait")) is False
+
+
+_WAITING_WORDS = ("wait", "join", "drain", "shutdown", "flush", "finish", "close", "stop")
 
 
 def handles(module: "Module", work: Work) -> set[str]:
@@ -563,8 +569,11 @@ def _uses(module: "Module", operation: Operation, value: Driver) -> bool:
 
 
 def under_lock(module: "Module", node: ast.AST) -> bool:
-    """Whether a node stands inside ``with lock:`` (or ``async with``) of its own function, or between ``acquire`` and ``release``."""
+    """Whether a node stands inside ``with lock:`` (or ``async with``) of its own function, or between ``acquire`` and ``release``,
+    or a decorator holds a lock while the function runs."""
     for up in module.index.ancestors(node):
+        if isinstance(up, FUNCTIONS) and node not in up.decorator_list and _runs_locked(module, module.index.bodies[up]):
+            return True
         if isinstance(up, (*FUNCTIONS, ast.Lambda)):
             break
         if isinstance(up, WITHS):
@@ -572,6 +581,34 @@ def under_lock(module: "Module", node: ast.AST) -> bool:
                 if is_lock(module, item.context_expr):
                     return True
     return _acquired(module, node)
+
+
+def _runs_locked(module: "Module", scope: Scope) -> bool:
+    """Whether a decorator of the program takes a lock wherever it calls the function that it is given: ``@synchronized``."""
+
+    def compute() -> bool:
+        for decorator in scope.decorators:
+            for value in module.values(decorator):
+                positional = value.scope.positional[value.receiver is not None :] if isinstance(value, Function) else []
+                if isinstance(value, Function) and positional and _called_locked(value, positional[0].arg):
+                    return True
+        return False
+
+    result: bool = module.remember("runs locked", scope, compute, False) if scope.decorators else False
+    return result
+
+
+def _called_locked(decorator: Function, parameter: str) -> bool:
+    """Whether a decorator calls what it is given, and always under a lock."""
+    home = decorator.module
+    calls = [
+        call
+        for load in home.index.name_loads.get(parameter, ())
+        if isinstance(call := home.index.parents.get(load), ast.Call)
+        and call.func is load
+        and (home.index.scope(load).function is decorator.scope or decorator.scope.encloses(home.index.scope(load)))
+    ]
+    return bool(calls) and all(under_lock(home, call) for call in calls)
 
 
 def _acquired(module: "Module", node: ast.AST) -> bool:
@@ -698,6 +735,10 @@ def stored_objects(module: "Module") -> list[Shared]:
             if value.key() in seen or value.site is None or not (operation.io or operation.session is not None):
                 continue
             store = _shared_store(module, value)
+            maker = None
+            if store is None:
+                maker = _closed_over(module, value, operation.scope.function)
+                store = (value.site.node, f"a variable of '{maker.name}'") if maker is not None else None
             if store is None or under_lock(module, operation.node):
                 continue
             for context in module.contexts.at(operation.scope):
@@ -705,6 +746,8 @@ def stored_objects(module: "Module") -> list[Shared]:
                 # what runs the whole file again and again (a Streamlit script) makes its globals anew each time
                 anew = context.root is module.index.module_scope
                 if context.work is not None and waits_for_each(module, context.work):
+                    continue
+                if maker is not None and not (context.where in PER_REQUEST and maker.encloses(context.root)):
                     continue
                 if context.many and where and not anew and not _made_on_the_way(context, store[0]):
                     seen.add(value.key())
@@ -717,6 +760,32 @@ def stored_objects(module: "Module") -> list[Shared]:
                     found.append(Shared(module, store[0], value, where, "global", text, steps, None))
                     break
     return found
+
+
+def _kept_by_all(module: "Module", container: ast.expr) -> bool:
+    """Whether a container is the application, or a dictionary that is a global: ``app["session"]``."""
+    from flake8_mongo_threads.concurrency.names import slot
+
+    values = known(module.values(container))
+    if any(isinstance(v, External) and slot(v.path).startswith("app") for v in values):
+        return True
+    binder = module.index.scope(container).binder(container.id) if isinstance(container, ast.Name) else None
+    return binder is not None and binder.kind == "module" and any(isinstance(v, Mapping) for v in values)
+
+
+def _closed_over(module: "Module", value: Driver, user: Scope) -> Scope | None:
+    """The function of this file that keeps an object in a variable of its own, which an inner function reads: ``create_app``."""
+    site = value.site
+    if site is None or site.module is not module:
+        return None
+    maker = module.index.scope(site.node).function
+    statement = module.index.statement(site.node)
+    if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is not site.node:
+        return None
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+    if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+        maker = maker.binder(target.value.id) or maker  # a dictionary of the function around it
+    return maker if maker.kind == "function" and maker.encloses(user) else None
 
 
 def _made_on_the_way(context: Context, stored: ast.AST) -> bool:
@@ -781,6 +850,9 @@ def _shared_store(module: "Module", value: Driver) -> tuple[ast.AST, str] | None
                     return (site.node, f"global '{target.id}'")
                 if scope.kind == "class":
                     return (site.node, f"class attribute '{target.id}'")
+            elif isinstance(target, ast.Subscript):
+                if _kept_by_all(module, target.value):
+                    return (site.node, f"'{text_of(target)}'")
             elif isinstance(target, ast.Attribute) and not any(
                 isinstance(v, External) and v.path in ("threading.local()", "contextvars.ContextVar()") for v in module.values(target.value)
             ):

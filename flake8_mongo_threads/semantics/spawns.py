@@ -8,7 +8,18 @@ from flake8_mongo_threads.concurrency.names import ALIASES
 from flake8_mongo_threads.concurrency.spawners import LAUNCHERS, PROCESS_POOLS, Launcher
 from flake8_mongo_threads.semantics.keeping import KEEPS, calls_of_kept
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, LOOPS, TRIES, argument, constant, dotted, keyword, last_name, path_key
+from flake8_mongo_threads.semantics.syntax import (
+    COMPREHENSIONS,
+    LOOPS,
+    TRIES,
+    argument,
+    base_of,
+    constant,
+    dotted,
+    keyword,
+    last_name,
+    path_key,
+)
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
     Awaitable,
@@ -46,7 +57,7 @@ _JOBLIB_CONTEXTS = frozenset(("joblib.parallel_backend", "joblib.parallel_config
 class Work:
     """One callable or coroutine handed to one launcher by one call."""
 
-    __slots__ = ("arguments", "call", "launcher", "loop", "many", "module", "path", "pool", "scope", "target", "targets", "where")
+    __slots__ = ("arguments", "call", "launcher", "lender", "loop", "many", "module", "path", "pool", "scope", "target", "targets", "where")
 
     def __init__(
         self,
@@ -62,6 +73,7 @@ class Work:
         loop: ast.AST | None,
         many: bool,
         pool: Value | None,
+        lender: ast.expr | None = None,
     ) -> None:
         self.module = module
         self.scope = scope
@@ -79,6 +91,8 @@ class Work:
         """Whether several runs can be under way at once because of this very call."""
         self.pool = pool
         """The executor, pool or task group, when the launcher is a method of one."""
+        self.lender = lender
+        """The pool that the call hands to a function of the program, for that to launch the work."""
 
     @property
     def label(self) -> str:
@@ -86,6 +100,15 @@ class Work:
         return self.launcher.label or {"thread": "thread", "process": "process", "task": "task", "greenlet": "greenlet", "job": "job"}.get(
             self.where, self.where
         )
+
+    @property
+    def relayed(self) -> bool:
+        """Whether it is a function of the program that launches the work, on its caller's behalf."""
+        return self.path.endswith("()")
+
+    def relays(self, other: "Work") -> bool:
+        """Whether this is the call of a function that launches the other work with what it is given: both are one launch."""
+        return self.relayed and self.path == f"{other.module.name}.{other.scope.function.qualname}()"
 
     @property
     def functions(self) -> list[Function]:
@@ -298,6 +321,80 @@ def works_of(module: "Module", call: ast.Call, scope: Scope) -> list[Work]:
     if not found:
         found.extend(_joblib(module, call, scope))
     return found
+
+
+_HANDED_ON = frozenset((spawners.THREAD, spawners.PROCESS, spawners.TASK))
+COPYING = ("asyncio.to_thread", "anyio.", "fastapi.", "starlette.", "asgiref.", "trio.")
+"""Launchers that run the work in a copy of the caller's context."""
+
+
+def relayed_works(module: "Module", call: ast.Call, scope: Scope, function: Function) -> list[Work]:
+    """The work that a call launches by way of a function of the program that hands on its parameter: ``background(save, doc)``."""
+    found: list[Work] = []
+    for inner, joined in relays(function.module, function.scope):
+        parameter = next(p for p in function.scope.params if p.arg == inner.target.id)  # type: ignore[attr-defined]
+        bound = function.receiver is not None and function.scope.cls is not None
+        target = module.inference.argument_for(call, function.scope, parameter, skip_first=bound)
+        if target is None or isinstance(target, ast.Starred):
+            continue
+        launcher = inner.launcher
+        arguments: list[ast.expr] = []
+        rest = False
+        for given in inner.arguments:
+            named = given.value if isinstance(given, ast.Starred) else given
+            owner = next((p for p in function.scope.params if isinstance(named, ast.Name) and p.arg == named.id), None)
+            if owner is not None and owner is function.scope.node.args.vararg:  # type: ignore[attr-defined]
+                rest = True
+                arguments.extend(call.args[len(function.scope.positional) - bound :])
+            elif owner is not None:
+                expression = module.inference.argument_for(call, function.scope, owner, skip_first=bound)
+                arguments.extend([expression] if expression is not None else [])
+        passing = launcher.passing
+        if passing in (spawners.REST, spawners.TUPLE):
+            passing = spawners.REST if rest and target in call.args else spawners.OWN
+        index = call.args.index(target) if target in call.args else -1
+        loop = enclosing_loop(module, call)
+        base = base_of(inner.call.func)
+        lent = next((p for p in function.scope.params if isinstance(base, ast.Name) and p.arg == base.id), None)
+        lender = module.inference.argument_for(call, function.scope, lent, skip_first=bound) if lent is not None else None
+        pool = next(iter(known(module.values(lender))), None) if lender is not None else inner.pool
+        many = not single_worker(pool) and (inner.many or loop is not None)
+        row = launcher._replace(
+            where=inner.where, index=index, keyword=parameter.arg, passing=passing, many=inner.many, args_index=-1, joined=joined
+        )
+        path = f"{function.module.name}.{function.scope.qualname}()"
+        targets = module.values(target)
+        if targets != (NOTHING,):
+            found.append(Work(module, scope, call, path, row, inner.where, target, targets, arguments, loop, many, pool, lender))
+    return found
+
+
+def relays(home: "Module", scope: Scope) -> list[tuple[Work, bool]]:
+    """The launches of a function whose callable, or coroutine, is one of its own parameters, and whether it waits for the work.
+
+    A single run that is waited for is as good as a call.
+    """
+    params = {p.arg for p in scope.params}
+    if scope.kind != "function" or scope.yields or scope.is_async or not params or scope.decorators:
+        return []
+    if not any(last_name(c.func) in LAUNCHER_NAMES for c in home.index.calls_in.get(scope, ())):
+        return []
+
+    def compute() -> list[tuple[Work, bool]]:
+        from flake8_mongo_threads.semantics.sharing import wait_after, waits_for_each
+
+        found: list[tuple[Work, bool]] = []
+        for work in home.calls.launched_in(scope):
+            named = work.target.id if isinstance(work.target, ast.Name) else ""
+            if named not in params or len(scope.bindings[named]) != 1 or work.where not in _HANDED_ON or work.path.startswith(COPYING):
+                continue
+            joined = work.launcher.joined or wait_after(home, work) is not None
+            if (work.many or not joined) and not waits_for_each(home, work):
+                found.append((work, joined))
+        return found
+
+    result: list[tuple[Work, bool]] = home.remember("relays", scope, compute, [])
+    return result
 
 
 def _coroutine_work(

@@ -14,8 +14,8 @@ from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import exclusive, joined_between, under_lock, waits_for_each, worker_objects
-from flake8_mongo_threads.semantics.spawns import Work, flatten
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, argument, constant, ends, has_star, keyword, path_key
+from flake8_mongo_threads.semantics.spawns import COPYING, Work, flatten, relays
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, argument, ends, has_star, keyword, path_key
 from flake8_mongo_threads.semantics.values import (
     NOTHING,
     Awaitable,
@@ -889,7 +889,7 @@ def late_binds(module: "Module") -> list[LateBind]:
         for piece in fact.pieces:
             for call in piece.session_calls("bind"):
                 end = argument(call, 0, "end_session")
-                if has_star(call) or (end is not None and constant(end) is not True):
+                if has_star(call) or (end is not None and piece.module.constant(end) is not True):
                     continue
                 node = call if piece.module is module else piece.anchor
                 if node is not None:
@@ -925,10 +925,6 @@ class BoundWork:
         self.steps = tuple(steps)
 
 
-_COPYING = ("asyncio.to_thread", "anyio.", "fastapi.", "starlette.", "asgiref.", "trio.")
-"""Launchers that run the work in a copy of the caller's context."""
-
-
 def bound_work(module: "Module") -> list[BoundWork]:
     """Tasks that share a bound session, and threads that lose it."""
     found: list[BoundWork] = []
@@ -936,7 +932,7 @@ def bound_work(module: "Module") -> list[BoundWork]:
         return found
     groups: dict[tuple[int, int], list[tuple[Work, Region, Operation | Method, Module]]] = {}
     for work in (*module.calls.works, *worker_objects(module)):
-        if work.where not in (spawners.THREAD, spawners.TASK) or (work.where == spawners.THREAD and work.path.startswith(_COPYING)):
+        if work.where not in (spawners.THREAD, spawners.TASK) or (work.where == spawners.THREAD and work.path.startswith(COPYING)):
             continue
         region = next(
             (
@@ -980,6 +976,8 @@ def fresh_bind(module: "Module", group: "tuple[Work, Region, Operation | Method,
 def _binds_around(module: "Module", work: Work) -> list[Region]:
     """The binds in force where work is launched: around the launch, or around every call of the function that launches it."""
     own = [r for r in regions(module, work.scope) if r.kind == "bind" and r.covers(work.call)]
+    if not own and any(relayed is work for relayed, _ in relays(module, work.scope.function)):
+        return []  # the calls that say what is launched stand for it
     return own or _binds_of_callers(module, work.scope.function, 0)
 
 
@@ -1016,10 +1014,10 @@ def _sessionless_work(module: "Module", work: Work, region: Region) -> "tuple[Op
                 and not _hands_session(work)
             ):
                 return (value, module)
-        elif isinstance(value, Function):
-            use = uses_context(value, region)
-            if use is not None:
-                return use
+    for function in work.functions:
+        use = uses_context(function, region)
+        if use is not None:
+            return use
     return None
 
 

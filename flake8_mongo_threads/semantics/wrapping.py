@@ -12,7 +12,7 @@ from flake8_mongo_threads.semantics.inference import dependency
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.syntax import argument
 from flake8_mongo_threads.semantics.transactions import Piece, Region, bound_at, regions, session_parameter
-from flake8_mongo_threads.semantics.values import Driver, External, Function, Value
+from flake8_mongo_threads.semantics.values import Driver, External, Function, Partial, Value
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -46,7 +46,37 @@ def wrapped_pieces(module: "Module") -> list[Piece]:
                 if isinstance(value, Function):
                     found.extend(_piece(module, scope, decorator, opening) for opening in _openings(value, scope))
         found.extend(_piece(module, scope, node, opening) for node, opening in _dependencies(module, scope))
+    found.extend(_handed_pieces(module))
     return found
+
+
+def _handed_pieces(module: "Module") -> list[Piece]:
+    """The functions of a module that a function of another one runs inside a transaction: ``in_transaction(steps)``."""
+    found: list[Piece] = []
+    if not module.project.mentions("_transaction"):
+        return found
+    for edges in module.calls.edges.values():
+        for edge in edges:
+            runner, call = edge.target, edge.node
+            if edge.how != "call" or runner.module is module or not isinstance(call, ast.Call):
+                continue
+            bound = runner.receiver is not None and runner.scope.cls is not None
+            for parameter in runner.scope.params:
+                given = module.inference.argument_for(call, runner.scope, parameter, skip_first=bound)
+                if not isinstance(given, (ast.Name, ast.Attribute, ast.Lambda, ast.Call)):
+                    continue
+                for value in module.values(given)[:_MAX_VALUES]:
+                    for run in value.target if isinstance(value, Partial) and not value.call.args else (value,):
+                        if isinstance(run, Function) and run.module is module:
+                            found.extend(
+                                _piece(module, run.scope, call, o) for o in _openings(runner, run.scope, parameter.arg, _self(run))
+                            )
+    return found
+
+
+def _self(function: Function) -> int:
+    """How many parameters of a function its object fills."""
+    return int(function.receiver is not None and function.scope.cls is not None)
 
 
 def _piece(module: "Module", scope: Scope, node: ast.AST, opening: Opening) -> Piece:
@@ -60,10 +90,10 @@ def _piece(module: "Module", scope: Scope, node: ast.AST, opening: Opening) -> P
 # ---------------------------------------------------------------------- decorators
 
 
-def _openings(decorator: Function, wrapped: Scope) -> Iterator[Opening]:
-    """The transactions inside which a decorator runs the function it is given."""
+def _openings(decorator: Function, wrapped: Scope, parameter: str = "", skip: int = 0) -> Iterator[Opening]:
+    """The transactions inside which a decorator, or another function, runs the function it is given for a parameter, its first."""
     home, outer = decorator.module, decorator.scope
-    parameter = session_parameter(decorator)
+    parameter = parameter or session_parameter(decorator)
     if not parameter:
         return
     index = home.index
@@ -75,33 +105,33 @@ def _openings(decorator: Function, wrapped: Scope) -> Iterator[Opening]:
         if not isinstance(parent, ast.Call):
             continue
         if parent.func is load:
-            yield from _around(home, where, parent, wrapped)
+            yield from _around(home, where, parent, wrapped, skip)
         else:
-            yield from _handed(home, where, parent, load, wrapped)
+            yield from _handed(home, where, parent, load, wrapped, skip)
 
 
-def _around(home: "Module", where: Scope, call: ast.Call, wrapped: Scope) -> Iterator[Opening]:
+def _around(home: "Module", where: Scope, call: ast.Call, wrapped: Scope, skip: int) -> Iterator[Opening]:
     """The transaction in which a call of the wrapped function stands."""
     opened = next((r for r in regions(home, where) if r.kind == "transaction" and r.covers(call)), None)
     if opened is not None:
         names = {opened.name} if opened.name else set()
         bound = bound_at(home, where, call)
-        name = _given(home, call, wrapped, names, opened.session)
+        name = _given(home, call, wrapped, names, opened.session, skip)
         yield Opening("transaction", "decorator", opened.session, name, bound, (home, opened.node))
         return
     callback = _callback_of(home, where)
     if callback is not None:
         run, around = callback
         session = _session_of(home, run)
-        name = _given(home, call, wrapped, {where.positional[0].arg} if where.positional else set(), session)
+        name = _given(home, call, wrapped, {where.positional[0].arg} if where.positional else set(), session, skip)
         bound = bound_at(home, around, run) or bound_at(home, where, call)
         yield Opening("transaction", "callback", session, name, bound, (home, run))
 
 
-def _handed(home: "Module", where: Scope, call: ast.Call, load: ast.AST, wrapped: Scope) -> Iterator[Opening]:
+def _handed(home: "Module", where: Scope, call: ast.Call, load: ast.AST, wrapped: Scope, skip: int) -> Iterator[Opening]:
     """The transaction that ``session.with_transaction(function)`` runs it in."""
     if _is_run(home, call) and argument(call, 0, "callback") is load:
-        name = wrapped.positional[0].arg if wrapped.positional else ""
+        name = wrapped.positional[skip].arg if len(wrapped.positional) > skip else ""
         yield Opening("transaction", "callback", _session_of(home, call), name, bound_at(home, where, call), (home, call))
 
 
@@ -130,7 +160,7 @@ def _callback_of(home: "Module", scope: Scope) -> tuple[ast.Call, Scope] | None:
     return None
 
 
-def _given(home: "Module", call: ast.Call, wrapped: Scope, names: set[str], session: Driver | None) -> str:
+def _given(home: "Module", call: ast.Call, wrapped: Scope, names: set[str], session: Driver | None, skip: int) -> str:
     """The parameter of the wrapped function that gets the session at a call; empty when none is seen to."""
 
     def is_session(node: ast.AST) -> bool:
@@ -142,7 +172,7 @@ def _given(home: "Module", call: ast.Call, wrapped: Scope, names: set[str], sess
     for given in call.keywords:
         if given.arg is not None and is_session(given.value):
             return given.arg
-    positional = wrapped.positional
+    positional = wrapped.positional[skip:]
     for position, value in enumerate(call.args):
         if isinstance(value, ast.Starred):
             break
@@ -188,7 +218,8 @@ def _depends_calls(module: "Module", scope: Scope, arg: ast.arg) -> list[ast.Cal
     candidates: list[ast.AST | None] = [scope.default(arg.arg)]
     annotation: ast.AST | None = arg.annotation
     if isinstance(annotation, ast.Name):  # Session = Annotated[…, Depends(…)]
-        bindings = module.index.module_scope.bindings.get(annotation.id, ())
+        owner = scope.parent.binder(annotation.id) if scope.parent is not None else None
+        bindings = owner.bindings[annotation.id] if owner is not None else []
         annotation = next((b.value for b in bindings if isinstance(b.value, ast.Subscript)), None)
     if isinstance(annotation, ast.Subscript) and isinstance(annotation.slice, ast.Tuple):
         candidates.extend(annotation.slice.elts[1:])
