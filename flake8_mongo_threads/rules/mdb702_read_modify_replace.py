@@ -45,7 +45,10 @@ RULE = Rule(
         ),
     ),
     silent=("$set of the fields that change, a filter with the version that was read, a document that goes into another collection.",),
-    known_limits=("A read and a write are joined through at most two calls of functions of the program.",),
+    known_limits=(
+        "A read and a write are joined through at most two calls of functions of the program.",
+        "Operations for bulk_write are followed when the function that sends them makes them.",
+    ),
     references=("https://www.mongodb.com/docs/manual/reference/operator/update/set/",),
 )
 

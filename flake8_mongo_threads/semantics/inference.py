@@ -1853,6 +1853,11 @@ class Inference:
                 and self._same_place(key, scope, store.scope)
             ):
                 found.append((self._constant(module, target.slice), Element(module, store.scope, store.value)))
+        while scope is not None and key not in scope.bindings:
+            scope = scope.parent
+        for binding in scope.bindings[key] if scope is not None else ():
+            if binding.how == "aug":  # jobs += [job]
+                found.extend((None, e) for v in self.values(module, binding.value) if isinstance(v, Sequence) for e in v.elements)
         return found
 
     @staticmethod
