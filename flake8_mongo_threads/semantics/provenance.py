@@ -793,7 +793,10 @@ def _call(state: _State, work: _Work) -> None:
     elif name.lower() in _FROM_DOCUMENT and first is not None:
         work.pending.append(state.at(first, _undotted(state.path)))
     elif first is not None and name in (_SAME if receiver is None else _SAME_IN_MODULES):
-        work.pending.append(state.at(first))
+        same = state.at(first)
+        if name == "sorted" and state.path[:1] == (("0",) if constant(option(call, "reverse")) is True else ("-1",)):
+            same.peak = True
+        work.pending.append(same)
         if name == "dict":
             _by_keyword(state, call, work.pending)
     elif name == "dict":
@@ -831,8 +834,10 @@ def _is_model(frame: Frame, node: ast.expr | None) -> bool:
     if node is None:
         return False
     home, expression = resolve(frame, node)
-    if isinstance(expression, ast.Call) and last_name(expression.func)[:1].isupper():
-        return True
+    if isinstance(expression, ast.Call):
+        name = last_name(expression.func)
+        if name[:1].isupper() or name.lower() in _FROM_DOCUMENT:
+            return True
     return any(isinstance(v, Instance) for v in frame.module.values(node)) or any(
         isinstance(v, Instance) for v in home.module.values(expression)
     )
