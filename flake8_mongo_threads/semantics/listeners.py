@@ -71,6 +71,8 @@ _BLOCKING_NAMES = frozenset(
         "create_connection",
         "system",
         "sendmail",
+        "SMTP",
+        "SMTP_SSL",
         "publish",
         "invoke",
     )

@@ -125,7 +125,7 @@ def _used_by(module: "Module") -> list[tuple[Work, Driver]]:
 
 def worker_count(module: "Module", work: Work) -> int | None:
     """How many threads a launcher runs at once, when literals say so."""
-    if work.path.startswith("threading."):
+    if work.path.startswith(("threading.", "gevent.spawn")):
         return _iterations(module, work.loop)
     pool = work.pool
     if work.launcher.where == spawners.EXECUTOR:
