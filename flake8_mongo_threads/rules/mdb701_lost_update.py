@@ -94,7 +94,7 @@ RULE = Rule(
     ),
     known_limits=(
         "A read and a write are joined through at most two calls of functions of the program.",
-        "Operations for bulk_write are followed when the function that sends them makes them.",
+        "Operations for bulk_write are followed within one file.",
     ),
     references=("https://www.mongodb.com/docs/manual/reference/operator/update/inc/",),
 )

@@ -1805,9 +1805,8 @@ class Inference:
             if not key:
                 continue
             own = where.index.scope(place) if place in where.index.parents else None
-            found.extend(self._added(where, key, own))
-            if where is module and home is module:
-                break
+            known = {id(e.expression) for _, e in found}
+            found.extend((k, e) for k, e in self._added(where, key, own) if e.expression is None or id(e.expression) not in known)
         return found[:24]
 
     @staticmethod

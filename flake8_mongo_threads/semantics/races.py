@@ -300,7 +300,9 @@ def _operations(module: "Module", only: Scope | None, names: frozenset[str]) -> 
     ]
     for o in operations_in(module, only) if only is not None else module.facts(Operation):
         if o.name == "bulk_write" and o.call is not None and o.owner.family == "collection":
-            found.extend((name, o.owner, call, o.scope.function) for name, call in _requests(module, o.call, o.scope) if name in names)
+            for name, request, scope in _requests(module, o.call):
+                if name in names and all(request.node is not known.node for _, _, known, _ in found):
+                    found.append((name, o.owner, request, scope))
     for call in module.calls_to(_OFFLOADERS):
         if only is None or module.index.scope_of_node[call].function is only:
             inner = invocation(module, call)
@@ -312,9 +314,14 @@ def _operations(module: "Module", only: Scope | None, names: frozenset[str]) -> 
     return found
 
 
-def _requests(module: "Module", bulk: ast.Call, scope: Scope) -> Iterator[tuple[str, Invocation]]:
-    """The updates and replacements that a ``bulk_write`` is given, as far as the same function makes them."""
+def _requests(module: "Module", bulk: ast.Call) -> Iterator[tuple[str, Invocation, Scope]]:
+    """The updates and replacements that a ``bulk_write`` is given, and the functions of the same file that make them.
+
+    What other functions make counts only where the collection is always the same one.
+    """
     sent = Invocation(bulk, bulk.func, bulk.args, bulk.keywords)
+    home = module.index.scope(bulk).function
+    one = isinstance(bulk.func, ast.Attribute) and len(module.values(bulk.func.value)) == 1
     given = sent.argument(0, "requests")
     for value in module.values(given):
         if not isinstance(value, Sequence) or given is None:
@@ -323,8 +330,10 @@ def _requests(module: "Module", bulk: ast.Call, scope: Scope) -> Iterator[tuple[
             for request in module.inference.element(element):
                 if isinstance(request, External) and request.path in _REQUESTS and request.site is not None:
                     node = request.site.node
-                    if isinstance(node, ast.Call) and request.site.module is module and module.index.scope(node).function is scope.function:
-                        yield _REQUESTS[request.path], Invocation(node, node.func, node.args, node.keywords, sent)
+                    if isinstance(node, ast.Call) and request.site.module is module and node in module.index.parents:
+                        scope = module.index.scope(node).function
+                        if one or scope is home:
+                            yield _REQUESTS[request.path], Invocation(node, node.func, node.args, node.keywords, sent), scope
 
 
 def _owner_in(frame: Frame, call: Invocation, owner: Driver) -> Driver:
@@ -534,7 +543,9 @@ def one_action(write: Write, frame: Frame, call: Invocation) -> bool:
     if _session(call) or _session(write.call):
         return True
     reading = frame.chain(call.node)
-    writing = write.frame.chain(write.call.sent.node)
+    sent = write.call.sent.node
+    own = write.frame.module.index.scope(sent).function is write.frame.scope
+    writing = write.frame.chain(sent if own else write.call.node)
     held = {id(w) for f, n in writing for w in _guarding(f, n)}
     for home, node in reading:
         if any(id(w) in held for w in _guarding(home, node)):
