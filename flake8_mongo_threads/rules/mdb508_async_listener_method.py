@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.findings import Finding
 from flake8_mongo_threads.rules.base import Example, Rule
-from flake8_mongo_threads.semantics.listeners import ListenerMethod
+from flake8_mongo_threads.semantics.listeners import ListenerMethod, stays_async
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -57,7 +57,7 @@ RULE = Rule(
         ),
     ),
     silent=("Plain methods, also those that put the event on a queue, and classes that are no listeners of the driver.",),
-    known_limits=("A decorated method is not reported: the decorator may make a plain function of it.",),
+    known_limits=("A method decorated by another library is not reported: the decorator may make a plain function of it.",),
     references=("https://pymongo.readthedocs.io/en/stable/api/pymongo/monitoring.html",),
 )
 
@@ -65,7 +65,7 @@ RULE = Rule(
 @RULE.on(ListenerMethod)
 def check(module: "Module", fact: ListenerMethod) -> Iterator[Finding]:
     """Report the name of the method."""
-    if fact.scope.is_async and not fact.scope.decorators:
+    if fact.scope.is_async and all(stays_async(module, d) for d in fact.scope.decorators):
         text = (
             f"listener method '{fact.shown}' is 'async def', the driver calls it and never awaits it: "
             "make it a plain def and hand the work over"

@@ -92,7 +92,10 @@ RULE = Rule(
         "$inc and other update operators, a filter that holds the value or version that was read, a lock around both, a transaction.",
         "A value from another document or collection, and a new value that does not come from the field it replaces.",
     ),
-    known_limits=("A read and a write are joined through at most two calls of functions of the program; bulk_write is not followed.",),
+    known_limits=(
+        "A read and a write are joined through at most two calls of functions of the program.",
+        "Operations for bulk_write are followed within one file.",
+    ),
     references=("https://www.mongodb.com/docs/manual/reference/operator/update/inc/",),
 )
 

@@ -45,7 +45,10 @@ RULE = Rule(
         ),
     ),
     silent=("$set of the fields that change, a filter with the version that was read, a document that goes into another collection.",),
-    known_limits=("A read and a write are joined through at most two calls of functions of the program.",),
+    known_limits=(
+        "A read and a write are joined through at most two calls of functions of the program.",
+        "Operations for bulk_write are followed within one file.",
+    ),
     references=("https://www.mongodb.com/docs/manual/reference/operator/update/set/",),
 )
 
@@ -53,9 +56,10 @@ RULE = Rule(
 @RULE.on(ReplaceAfterRead)
 def check(module: "Module", fact: ReplaceAfterRead) -> Iterator[Finding]:
     """Report the write."""
+    document = f"document '{fact.name}'" if fact.name else "a document"
     yield RULE.finding(
         module,
         fact.span,
-        f"document '{fact.name}' is read at {fact.where}, changed and written back whole: changes of others in between are lost, update only the changed fields",
+        f"{document} is read at {fact.where}, changed and written back whole: changes of others in between are lost, update only the changed fields",
         fact.steps,
     )

@@ -1841,9 +1841,8 @@ class Inference:
             if not key:
                 continue
             own = where.index.scope(place) if place in where.index.parents else None
-            found.extend(self._added(where, key, own))
-            if where is module and home is module:
-                break
+            known = {id(e.expression) for _, e in found}
+            found.extend((k, e) for k, e in self._added(where, key, own) if e.expression is None or id(e.expression) not in known)
         return found[:24]
 
     @staticmethod
@@ -1889,6 +1888,11 @@ class Inference:
                 and self._same_place(key, scope, store.scope)
             ):
                 found.append((self._constant(module, target.slice), Element(module, store.scope, store.value)))
+        while scope is not None and key not in scope.bindings:
+            scope = scope.parent
+        for binding in scope.bindings[key] if scope is not None else ():
+            if binding.how == "aug":  # jobs += [job]
+                found.extend((None, e) for v in self.values(module, binding.value) if isinstance(v, Sequence) for e in v.elements)
         return found
 
     @staticmethod

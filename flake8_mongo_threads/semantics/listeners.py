@@ -10,7 +10,7 @@ from flake8_mongo_threads.semantics.lifecycle import effects, stored_in
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import exclusive, under_lock
 from flake8_mongo_threads.semantics.syntax import WITHS, base_of, dotted, keyword, last_name, path_key, walk
-from flake8_mongo_threads.semantics.values import Class, Driver, External, Instance, ModuleRef
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, ModuleRef
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -71,6 +71,8 @@ _BLOCKING_NAMES = frozenset(
         "create_connection",
         "system",
         "sendmail",
+        "SMTP",
+        "SMTP_SSL",
         "publish",
         "invoke",
     )
@@ -120,6 +122,12 @@ def listener_base(module: "Module", cls: Scope) -> str:
     if not getattr(cls.node, "bases", ()):
         return ""
     return next((path for path in module.inference.external_bases(Class(module, cls)) if path in LISTENERS), "")
+
+
+def stays_async(module: "Module", decorator: ast.expr) -> bool:
+    """Whether a decorator of the program puts an ``async def`` around what it decorates."""
+    made = [inner for value in module.values(decorator) if isinstance(value, Function) for inner in module.inference.returned(value)]
+    return bool(made) and all(isinstance(inner, Function) and inner.scope.is_async for inner in made)
 
 
 # ---------------------------------------------------------------------- slow and racy listeners

@@ -9,7 +9,7 @@ from flake8_mongo_threads.semantics.facts import PRODUCERS, Operation
 from flake8_mongo_threads.semantics.races import same_collection
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.syntax import CHAINS, base_of, last_name, path_key, walk
-from flake8_mongo_threads.semantics.values import External, Site
+from flake8_mongo_threads.semantics.values import External, Function, Site
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -138,8 +138,15 @@ def _single(module: "Module", node: ast.With | ast.AsyncWith) -> Operation | Non
     inside = [o for o in module.facts(Operation) if module.index.statement(o.node) is statement]
     working = [o for o in inside if o.io and not o.implicit]
     value: ast.expr | None = statement.value
-    while isinstance(value, (ast.Await, ast.Attribute, ast.Subscript)):
-        value = value.value
+    while True:
+        if isinstance(value, ast.Compare) and all(isinstance(c, ast.Constant) for c in value.comparators):
+            value = value.left
+        elif isinstance(value, ast.UnaryOp):
+            value = value.operand
+        elif isinstance(value, (ast.Await, ast.Attribute, ast.Subscript)):
+            value = value.value
+        else:
+            break
     if not working:
         # list(coll.find(...)): the cursor is made and read here, nobody else has it
         working = [o for o in inside if not o.implicit and o.name in ("find", "aggregate")]
@@ -181,12 +188,28 @@ def _held(module: "Module") -> list[tuple[ast.AST, Scope, ast.expr]]:
     """Where locks are held: ``with`` blocks, and functions that call ``acquire`` by hand."""
     found: list[tuple[ast.AST, Scope, ast.expr]] = []
     for node, scope in module.index.withs:
-        found.extend((node, scope, item.context_expr) for item in node.items)
+        for item in node.items:
+            found.append((node, scope, item.context_expr))
+            found.extend((node, scope, lock) for lock in _behind(module, item.context_expr))
     for call in module.index.calls:
         if isinstance(call.func, ast.Attribute) and call.func.attr == "acquire":
             scope = module.index.scope_of_node[call].function
             found.append((scope.node, scope, call.func.value))
     return found
+
+
+def _behind(module: "Module", entered: ast.expr) -> list[ast.expr]:
+    """What a context manager of this file holds while it yields: ``with lock:`` around the ``yield``."""
+    if not isinstance(entered, ast.Call):
+        return []
+    functions = [v.scope for v in module.values(entered.func) if isinstance(v, Function) and v.module is module and v.scope.yields]
+    return [
+        item.context_expr
+        for function in functions
+        for node, scope in module.index.withs
+        if scope is function and any(module.index.within(given, node) for given in function.yields)
+        for item in node.items
+    ]
 
 
 PRODUCERS[NeedlessLock] = needless_locks

@@ -286,7 +286,8 @@ def _many(context: Context) -> bool:
 def _wrapper(module: "Module", entry: Entry, scope: Scope) -> tuple[str, tuple[Step, ...]] | None:
     """A plain function that gives back what a coroutine gives, for callers that are not asynchronous: each call is another loop.
 
-    Only where nothing in the file calls it, it takes arguments and is no entry point: it is there to be called again and again.
+    A method that gives nothing counts beside one that does. Only where nothing in the file calls it, it takes arguments and is no entry
+    point: it is there to be called again and again.
     """
     if scope.kind != "function" or scope.decorators or scope.is_async:
         return None
@@ -296,15 +297,28 @@ def _wrapper(module: "Module", entry: Entry, scope: Scope) -> tuple[str, tuple[S
     ):
         return None
     taken = [p.arg for p in scope.params if p.arg not in ("self", "cls")]
-    if not taken or entry.node not in scope.returns or any(a in taken for a in ("args", "argv", "ctx", "context", "options", "namespace")):
+    gives = entry.node in scope.returns
+    if not taken or not (gives or _beside_a_giver(module, entry, scope)):
+        return None
+    if any(a in taken for a in ("args", "argv", "ctx", "context", "options", "namespace")):
         return None
     if any(edge.target.scope is scope for edges in module.calls.edges.values() for edge in edges):
         return None
     if any(f.scope is scope for work in module.calls.works for f in work.functions):
         return None
-    return (
-        f"every call of '{scope.name}' enters another event loop",
-        (module.step(scope.node, f"'{scope.name}' gives plain callers what a coroutine gives"),),
+    what = "gives plain callers what a coroutine gives" if gives else "runs a coroutine for plain callers"
+    return f"every call of '{scope.name}' enters another event loop", (module.step(scope.node, f"'{scope.name}' {what}"),)
+
+
+def _beside_a_giver(module: "Module", entry: Entry, scope: Scope) -> bool:
+    """Whether another method of the class gives what a coroutine gives, with the same client: ``put`` beside ``get``."""
+    return scope.cls is not None and any(
+        other.work.scope.function is not scope
+        and other.work.scope.function.cls is scope.cls
+        and other.makes_its_own
+        and not other.clients.keys().isdisjoint(entry.clients)
+        and other.node in other.work.scope.function.returns
+        for other in entries(module)
     )
 
 
@@ -353,7 +367,7 @@ def _in_sequence(module: "Module", scope: Scope, found: dict[ast.AST, LoopCrossi
             )
             continue
         for earlier, first, _ in starts[:position]:
-            if (earlier is node and first is entry) or not _both_run(module, earlier, node):
+            if not (_by_one_call(module, scope, node, first, entry) if earlier is node else _both_run(module, earlier, node)):
                 continue
             if first is entry and not entry.makes_its_own:
                 continue
@@ -372,6 +386,13 @@ def _in_sequence(module: "Module", scope: Scope, found: dict[ast.AST, LoopCrossi
                     (first.module.step(first.node, "the first event loop"), *steps),
                 )
                 break
+
+
+def _by_one_call(module: "Module", scope: Scope, node: ast.AST, first: Entry, entry: Entry) -> bool:
+    """Whether one call of a function of another file makes both entries; the order inside a function of this file is judged there."""
+    if first is entry or any(edge.node is node and edge.target.module is module for edge in module.calls.inside(scope)):
+        return False
+    return first.work.scope.function is not entry.work.scope.function or _both_run(first.module, first.node, entry.node)
 
 
 def _test_after_test(module: "Module", found: dict[ast.AST, LoopCrossing]) -> None:

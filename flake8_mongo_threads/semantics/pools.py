@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.concurrency import spawners
+from flake8_mongo_threads.concurrency.frameworks import REQUEST
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.callers import nearby
@@ -67,13 +68,26 @@ def small_pools(module: "Module") -> list[SmallPool]:
     found: dict[ast.AST, SmallPool] = {}
     for work, client in _used_by(module):
         row = sizes.get(client.site.node) if client.site is not None else None
-        if row is None or work.where != spawners.THREAD or waits_for_each(module, work):
+        if row is None or not _at_once(module, work):
             continue
         workers = worker_count(module, work)
         known = found.get(row[0].call)
         if workers is not None and workers > row[2] and (known is None or known.workers < workers):
             found[row[0].call] = SmallPool(module, row[0], row[1], row[2], workers, work)
     return sorted(found.values(), key=lambda p: p.span)
+
+
+def _at_once(module: "Module", work: Work) -> bool:
+    """Whether several runs of the work use the client at the same time; greenlets do so where the standard library is patched."""
+    if work.where == spawners.GREENLET:
+        return _patched(module, work.path.partition(".")[0])
+    if work.where != spawners.THREAD:
+        return False
+    if work.call in module.index.awaited:  # one task waits for its own, many tasks do not wait for each other
+        return not waits_for_each(module, work) or any(
+            c.many and c.where in (spawners.TASK, REQUEST) for c in module.contexts.at(work.scope.function)
+        )
+    return not waits_for_each(module, work)
 
 
 def _unpacked_size(module: "Module", call: ast.Call) -> Option | None:
@@ -111,7 +125,7 @@ def _used_by(module: "Module") -> list[tuple[Work, Driver]]:
 
 def worker_count(module: "Module", work: Work) -> int | None:
     """How many threads a launcher runs at once, when literals say so."""
-    if work.path.startswith("threading."):
+    if work.path.startswith(("threading.", "gevent.spawn")):
         return _iterations(module, work.loop)
     pool = work.pool
     if work.launcher.where == spawners.EXECUTOR:
@@ -119,7 +133,7 @@ def worker_count(module: "Module", work: Work) -> int | None:
         pool = next((v for v in module.values(executor) if isinstance(v, External)), None) if executor is not None else None
     if isinstance(pool, External) and pool.site is not None and isinstance(pool.site.node, ast.Call):
         home, node = pool.site.module, pool.site.node
-        given = argument(node, 0, "max_workers") or keyword(node, "processes")
+        given = argument(node, 0, "max_workers") or keyword(node, "processes") or keyword(node, "size")
         workers = _number(home, given) if given is not None else None
         jobs = _iterations(module, work.loop) if not work.launcher.many else None
         return min(workers, jobs) if workers is not None and jobs is not None else workers
@@ -210,12 +224,16 @@ def _performs(value: Value) -> tuple[str, tuple[Step, ...]] | None:
 
 _MAX_PACKAGES = 12
 _PATCHES = {"gevent": ("patch_all", "patch_socket"), "eventlet": ("monkey_patch", "import_patched")}
+_PATCHING = {"gevent": ("locust", "grequests")}
+"""Packages that patch the standard library themselves when they are imported."""
 
 
 def _patched(module: "Module", library: str) -> bool:
     """Whether this file, a module that it leads to, or a program near it that imports it or its package patches the standard library."""
-    calls = tuple(name + "(" for name in _PATCHES[library])
+    calls = tuple(name + how for name in _PATCHES[library] for how in ("(", " as "))
     if any(_patches(other.source.text, library, calls) for other in module.project.order):
+        return True
+    if any(i.module.partition(".")[0] in _PATCHING.get(library, ()) for other in module.project.order for i, _ in other.index.imports):
         return True
     folder = os.path.dirname(module.location)
     for _ in range(_MAX_PACKAGES):  # the packages that the file lies in are imported before it

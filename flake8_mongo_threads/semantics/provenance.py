@@ -6,11 +6,12 @@ is one call of a function: it says what the parameters stand for, so that a read
 
 import ast
 from collections.abc import Sequence as Items
+from copy import copy
 from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.semantics.scopes import Binding, Scope, Store
 from flake8_mongo_threads.semantics.syntax import COMPREHENSIONS, children, constant, keyword, last_name, walk
-from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Method
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Instance, Mapping, Method, Value
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -24,7 +25,7 @@ MAX_PATH = 8
 
 Path = tuple[str, ...]
 
-READS = frozenset(("find_one", "find_one_and_update", "find_one_and_replace", "find_one_and_delete", "find_and_modify"))
+READS = frozenset(("find_one", "find_one_or_404", "find_one_and_update", "find_one_and_replace", "find_one_and_delete", "find_and_modify"))
 CURSORS = frozenset(("find", "find_raw_batches", "aggregate"))
 COUNTS = frozenset(("count_documents", "estimated_document_count", "count"))
 
@@ -93,13 +94,17 @@ class Frame:
 class Invocation:
     """A call as the callee sees it: what ``asyncio.to_thread`` or ``partial`` puts around it is taken off."""
 
-    __slots__ = ("args", "func", "keywords", "node")
+    __slots__ = ("args", "func", "keywords", "node", "sent")
 
-    def __init__(self, node: ast.Call, func: ast.expr, args: Items[ast.expr], keywords: Items[ast.keyword]) -> None:
+    def __init__(
+        self, node: ast.Call, func: ast.expr, args: Items[ast.expr], keywords: Items[ast.keyword], sent: "Invocation | None" = None
+    ) -> None:
         self.node = node
         self.func = func
         self.args = list(args)
         self.keywords = list(keywords)
+        self.sent: Invocation = sent or self
+        """The call that sends it to the server: the ``bulk_write`` of an ``UpdateOne``, else the call itself."""
 
     def argument(self, position: int, *names: str) -> ast.expr | None:
         """An argument by name or position; None when absent or hidden behind a star."""
@@ -443,6 +448,12 @@ class Change:
         self.value = value
         self.call = call
 
+    def below(self, size: int) -> "Change":
+        """The same change, seen from some keys further down."""
+        other = copy(self)
+        other.path = self.path[size:]
+        return other
+
 
 def changes(frame: Frame, scope: Scope, name: str) -> list[Change]:
     """The changes in place of a name in the function that binds it, through local aliases of its parts, too."""
@@ -669,17 +680,22 @@ def _changed_by_call(state: _State, change: Change, frame: Frame, pending: list[
 def _by_value(state: _State, found: list[Origin]) -> None:
     """A document whose read is known although the way from it is not: ``self.doc``, a parameter that callers supply."""
     module = state.frame.module
-    values = module.values(state.node)
-    document = module.inference.agreed(values)
-    if document is None or document.family != "document" or document.site is None or not isinstance(document.site.node, ast.Call):
-        return
-    home = document.root("collection")
-    if home is None:
-        return
+    # find_one(…) or {…}: what stands in for a missing document was not read
+    document = module.inference.agreed(tuple(v for v in module.values(state.node) if not isinstance(v, Mapping)))
+    read = read_of(document) if document is not None else None
+    if read is not None:
+        found.append(Origin("document", *read, state))
+
+
+def read_of(document: Value) -> tuple[Frame, Invocation, Driver] | None:
+    """The read that a document of the driver comes from: its frame, the call, the collection."""
+    if not isinstance(document, Driver) or document.family != "document" or document.site is None:
+        return None
     site = document.site
-    assert isinstance(site.node, ast.Call)
-    read = invocation(site.module, site.node)
-    found.append(Origin("document", Frame(site.module, site.module.index.scope(site.node)), read, home, state))
+    home = document.root("collection")
+    if home is None or not isinstance(site.node, ast.Call):
+        return None
+    return Frame(site.module, site.module.index.scope(site.node)), invocation(site.module, site.node), home
 
 
 def _subscript(state: _State, work: _Work) -> None:
@@ -708,9 +724,28 @@ def _attribute(state: _State, work: _Work) -> None:
                 work.pending.extend(state.at(result, frame=inner) for result in results_of(edge.target))
             return
     count = len(work.found)
-    _by_value(state, work.found)
+    replaced = False
+    for change in changes_of(state.frame, node):
+        _apply(state, change, state.frame, work.pending)
+        replaced = replaced or (change.how == "set" and not change.path)
+    if not replaced:
+        _by_value(state, work.found)
     if len(work.found) == count:
         work.pending.append(state.at(node.value, ("." + node.attr, *state.path)))
+
+
+def changes_of(frame: Frame, node: ast.Attribute) -> list[Change]:
+    """The changes in place of what an attribute such as ``self.doc`` holds, made before in the function that uses it."""
+    place = access(frame, node)
+    located = bindings_of(frame, place[0]) if place is not None else None
+    if place is None or located is None or located[0].function is not frame.module.index.scope(node).function:
+        return []
+    size = len(place[1])
+    return [
+        c.below(size)
+        for c in changes(frame, located[0], place[0].id)
+        if c.path[:size] == place[1] and c.position < (node.lineno, node.col_offset)
+    ]
 
 
 def _dotted(path: Path) -> Path:
@@ -758,7 +793,10 @@ def _call(state: _State, work: _Work) -> None:
     elif name.lower() in _FROM_DOCUMENT and first is not None:
         work.pending.append(state.at(first, _undotted(state.path)))
     elif first is not None and name in (_SAME if receiver is None else _SAME_IN_MODULES):
-        work.pending.append(state.at(first))
+        same = state.at(first)
+        if name == "sorted" and state.path[:1] == (("0",) if constant(option(call, "reverse")) is True else ("-1",)):
+            same.peak = True
+        work.pending.append(same)
         if name == "dict":
             _by_keyword(state, call, work.pending)
     elif name == "dict":
@@ -796,8 +834,10 @@ def _is_model(frame: Frame, node: ast.expr | None) -> bool:
     if node is None:
         return False
     home, expression = resolve(frame, node)
-    if isinstance(expression, ast.Call) and last_name(expression.func)[:1].isupper():
-        return True
+    if isinstance(expression, ast.Call):
+        name = last_name(expression.func)
+        if name[:1].isupper() or name.lower() in _FROM_DOCUMENT:
+            return True
     return any(isinstance(v, Instance) for v in frame.module.values(node)) or any(
         isinstance(v, Instance) for v in home.module.values(expression)
     )

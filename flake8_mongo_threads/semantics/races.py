@@ -5,6 +5,7 @@ compare-and-set filter. The two may stand in different functions: ``semantics.pr
 """
 
 import ast
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,12 +22,14 @@ from flake8_mongo_threads.semantics.provenance import (
     access,
     bindings_of,
     changes,
+    changes_of,
     driver_call,
     enter,
     field_path,
     invocation,
     normal,
     option,
+    read_of,
     resolve,
     results_of,
     returned,
@@ -37,7 +40,7 @@ from flake8_mongo_threads.semantics.provenance import (
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.sharing import is_lock, under_lock
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, LOOPS, TRIES, WITHS, constant, dotted, ends, last_name, walk
-from flake8_mongo_threads.semantics.values import Class, Driver, External, Function
+from flake8_mongo_threads.semantics.values import Class, Driver, External, Function, Sequence
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -45,7 +48,13 @@ if TYPE_CHECKING:
 _UPDATES = frozenset(("update_one", "update_many", "find_one_and_update", "update", "find_and_modify"))
 _REPLACES = frozenset(("replace_one", "find_one_and_replace", "save", "update"))
 _INSERTS = frozenset(("insert_one", "insert"))
-_WRITES = _UPDATES | _REPLACES | _INSERTS
+_REQUESTS = {
+    f"{package}.{name}()": method
+    for name, method in (("UpdateOne", "update_one"), ("UpdateMany", "update_many"), ("ReplaceOne", "replace_one"))
+    for package in ("pymongo", "pymongo.operations")
+}
+"""What ``bulk_write`` is given → the method that does the same."""
+_WRITES = _UPDATES | _REPLACES | _INSERTS | {"bulk_write"}
 _OFFLOADERS = frozenset(("to_thread", "run_in_threadpool", "run_sync", "run_in_executor", "submit", "partial"))
 _VERSIONS = ("version", "rev", "etag", "updated", "modified", "timestamp", "seq", "lock", "token")
 _EXCLUSIVE = ("lock", "synchroniz", "mutex", "transaction", "atomic", "exclusive", "serializ")
@@ -289,6 +298,11 @@ def _operations(module: "Module", only: Scope | None, names: frozenset[str]) -> 
         for o in (operations_in(module, only) if only is not None else module.facts(Operation))
         if o.name in names and o.call is not None and o.owner.family == "collection"
     ]
+    for o in operations_in(module, only) if only is not None else module.facts(Operation):
+        if o.name == "bulk_write" and o.call is not None and o.owner.family == "collection":
+            for name, request, scope in _requests(module, o.call):
+                if name in names and all(request.node is not known.node for _, _, known, _ in found):
+                    found.append((name, o.owner, request, scope))
     for call in module.calls_to(_OFFLOADERS):
         if only is None or module.index.scope_of_node[call].function is only:
             inner = invocation(module, call)
@@ -300,8 +314,30 @@ def _operations(module: "Module", only: Scope | None, names: frozenset[str]) -> 
     return found
 
 
+def _requests(module: "Module", bulk: ast.Call) -> Iterator[tuple[str, Invocation, Scope]]:
+    """The updates and replacements that a ``bulk_write`` is given, and the functions of the same file that make them.
+
+    What other functions make counts only where the collection is always the same one.
+    """
+    sent = Invocation(bulk, bulk.func, bulk.args, bulk.keywords)
+    home = module.index.scope(bulk).function
+    one = isinstance(bulk.func, ast.Attribute) and len(module.values(bulk.func.value)) == 1
+    given = sent.argument(0, "requests")
+    for value in module.values(given):
+        if not isinstance(value, Sequence) or given is None:
+            continue
+        for _, element in module.inference.entries(module, given, value):
+            for request in module.inference.element(element):
+                if isinstance(request, External) and request.path in _REQUESTS and request.site is not None:
+                    node = request.site.node
+                    if isinstance(node, ast.Call) and request.site.module is module and node in module.index.parents:
+                        scope = module.index.scope(node).function
+                        if one or scope is home:
+                            yield _REQUESTS[request.path], Invocation(node, node.func, node.args, node.keywords, sent), scope
+
+
 def _owner_in(frame: Frame, call: Invocation, owner: Driver) -> Driver:
-    located = driver_call(frame, call)
+    located = driver_call(frame, call.sent)
     return located[1] if located is not None and located[1].family == "collection" else owner
 
 
@@ -346,7 +382,8 @@ def _one_collection(write: Write, owner: Driver, frame: Frame, call: Invocation)
 
 
 def _receiver(frame: Frame, call: Invocation) -> str:
-    return normal(frame, call.func.value) if isinstance(call.func, ast.Attribute) else ""
+    func = call.sent.func
+    return normal(frame, func.value) if isinstance(func, ast.Attribute) else ""
 
 
 class Given(NamedTuple):
@@ -458,11 +495,11 @@ def _same_document(write: Write, origin: Origin, written: set[Path]) -> bool:
                 identified = True
             elif all(o.path == key for o in own):
                 (matched.add if key in before else checked.append)(key)
-            elif key in before and normal(frame, value) == normal(before[key].frame, before[key].value):
+            elif key in before and _same_value(frame, value, before[key]):
                 matched.add(key)
             else:
                 return False
-        elif key in before and normal(frame, value) == normal(before[key].frame, before[key].value):
+        elif key in before and _same_value(frame, value, before[key]):
             matched.add(key)
         elif any("$" in path or "$[]" in path for path in written) and any(path[:1] == key[:1] for path in written):
             continue
@@ -474,11 +511,30 @@ def _same_document(write: Write, origin: Origin, written: set[Path]) -> bool:
     return identified or ("_id",) in matched or matched == set(before)
 
 
+def _same_value(frame: Frame, node: ast.expr, sought: Given) -> bool:
+    """Whether a filter has the value that was sought: the same expression, or the attribute that keeps what was sought."""
+    if normal(frame, node) == normal(sought.frame, sought.value):
+        return True
+    frame, node = resolve(frame, node)
+    home = sought.frame.scope
+    if not isinstance(node, ast.Attribute) or frame.module is not sought.frame.module or home.cls is None:
+        return False
+    if frame.scope.cls is not home.cls:
+        return False
+    stores = [s for s in frame.module.index.attribute_stores.get(node.attr, ()) if s.scope.function.cls is home.cls]
+    kept = stores[0].value if len(stores) == 1 and stores[0].scope.function is home and not stores[0].path else None
+    return (
+        kept is not None
+        and normal(frame, node) == normal(sought.frame, stores[0].target)
+        and normal(sought.frame, kept) == normal(sought.frame, sought.value)
+    )
+
+
 # ---------------------------------------------------------------------- one action
 
 
 def _session(call: Invocation) -> bool:
-    given = option(call, "session")
+    given = option(call.sent, "session")
     return given is not None and not (isinstance(given, ast.Constant) and given.value is None)
 
 
@@ -487,7 +543,9 @@ def one_action(write: Write, frame: Frame, call: Invocation) -> bool:
     if _session(call) or _session(write.call):
         return True
     reading = frame.chain(call.node)
-    writing = write.frame.chain(write.call.node)
+    sent = write.call.sent.node
+    own = write.frame.module.index.scope(sent).function is write.frame.scope
+    writing = write.frame.chain(sent if own else write.call.node)
     held = {id(w) for f, n in writing for w in _guarding(f, n)}
     for home, node in reading:
         if any(id(w) in held for w in _guarding(home, node)):
@@ -864,16 +922,12 @@ def handles_duplicates(module: "Module", node: ast.AST, *, retries: bool = False
         if isinstance(up, WITHS) and not retries and any(_catches(module, i.context_expr) for i in up.items):
             return True
         if isinstance(up, TRIES):
-            for handler in up.handlers:  # type: ignore[attr-defined]
-                if handler.type is not None and _catches(module, handler.type):
-                    if not retries:
-                        return True
-                    outer = []
-                    for further in ancestors[position + 1 :]:
-                        if isinstance(further, FUNCTIONS):
-                            break
-                        outer.append(further)
-                    return any(isinstance(o, LOOPS) for o in outer) and not ends_for_good(handler.body)
+            caught = [h for h in up.handlers if h.type is not None and _catches(module, h.type)]  # type: ignore[attr-defined]
+            if caught and not retries:
+                return True
+            if caught:
+                outer = itertools.takewhile(lambda further: not isinstance(further, FUNCTIONS), ancestors[position + 1 :])
+                return any(isinstance(o, LOOPS) for o in outer) and not all(ends_for_good(h.body) for h in caught)
     return False
 
 
@@ -948,6 +1002,11 @@ def _absences(frame: Frame, test: ast.expr) -> list[Check]:
                 pending.append((home, node.comparators[0], positive == isinstance(node.ops[0], ast.In), depth))
         elif isinstance(node, ast.Subscript):
             pending.append((home, node.value, positive, depth))
+        elif isinstance(node, ast.Attribute):
+            for value in home.module.values(node):  # self.doc, looked for by another method
+                read = read_of(value)
+                if read is not None and last_name(read[1].func) == "find_one":
+                    found.append(Check(read[0], read[1], "find_one", read[2], positive))
         elif isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp)):
             pending.append((home, node.generators[0].iter, positive, depth))
         elif isinstance(node, ast.Call):
@@ -1201,6 +1260,13 @@ def _written(frame: Frame, document: ast.expr) -> list[tuple[Path, Given]]:
                 break
         elif isinstance(node, ast.Attribute) and node.attr == "__dict__":
             node = node.value
+        elif isinstance(node, ast.Attribute):
+            made = [c for c in changes_of(frame, node) if c.how == "set" and c.value is not None]
+            found.extend((c.path, Given(frame, c.value)) for c in made if c.path and c.value is not None)
+            whole = next((c.value for c in reversed(made) if not c.path), None)
+            if whole is None:
+                break
+            node = whole
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if key is None:

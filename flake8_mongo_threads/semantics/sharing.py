@@ -270,13 +270,15 @@ def identity(module: "Module", node: ast.AST) -> object:
 
 
 def exclusive(module: "Module", first: ast.AST, second: ast.AST) -> bool:
-    """Whether two nodes stand in different branches of one ``if``."""
-    path = {(id(o), f) for o, f, _ in module.index.block_path(first, module.index.tree)}
-    for owner, field, _ in module.index.block_path(second, module.index.tree):
+    """Whether two nodes stand in different branches of one ``if`` or ``match``."""
+    path = {(id(o), f): at for o, f, at in module.index.block_path(first, module.index.tree)}
+    for owner, field, at in module.index.block_path(second, module.index.tree):
         if isinstance(owner, ast.If):
             other = "orelse" if field == "body" else "body"
             if (id(owner), other) in path:
                 return True
+        elif isinstance(owner, ast.Match) and path.get((id(owner), field), at) != at:
+            return True
     return False
 
 

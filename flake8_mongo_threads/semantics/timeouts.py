@@ -8,7 +8,7 @@ from flake8_mongo_threads.findings import Step
 from flake8_mongo_threads.semantics.awaiting import enclosing_with
 from flake8_mongo_threads.semantics.facts import PRODUCERS, is_blocking, operations_in
 from flake8_mongo_threads.semantics.scopes import Scope
-from flake8_mongo_threads.semantics.sharing import worker_objects
+from flake8_mongo_threads.semantics.sharing import exclusive, worker_objects
 from flake8_mongo_threads.semantics.spawns import Work, flatten
 from flake8_mongo_threads.semantics.syntax import last_name
 from flake8_mongo_threads.semantics.values import External, Function, Method
@@ -140,7 +140,7 @@ def timeout_around(module: "Module", node: ast.AST) -> ast.AST | None:
 
 
 def _entered_by_stack(module: "Module", item: ast.withitem, block: ast.With | ast.AsyncWith, node: ast.AST) -> bool:
-    """Whether ``stack.enter_context(pymongo.timeout(...))`` stands among the statements of a ``with ExitStack() as stack`` before a node."""
+    """Whether ``stack.enter_context(pymongo.timeout(...))`` stands in a ``with ExitStack() as stack`` before a node, perhaps behind an ``if``."""
     if not isinstance(item.optional_vars, ast.Name) or last_name(getattr(item.context_expr, "func", item)) not in _STACKS:
         return False
     index = module.index
@@ -150,7 +150,8 @@ def _entered_by_stack(module: "Module", item: ast.withitem, block: ast.With | as
         and isinstance(call.func.value, ast.Name)
         and call.func.value.id == item.optional_vars.id
         and (call.lineno, call.col_offset) < before
-        and index.parents.get(index.parents[call]) is block
+        and next((up for up in index.ancestors(index.parents[call]) if not isinstance(up, ast.If)), None) is block
+        and not exclusive(module, call, node)
         and bool(call.args)
         and _is_timeout(module, call.args[0])
         for call in module.calls_to(_ENTER)
