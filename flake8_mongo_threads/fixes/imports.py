@@ -193,6 +193,19 @@ class Planner:
                 raise RefusedError(f"{name!r} is imported after its use, line {line}")
         return True
 
+    def alias(self, request: ImportRequest, uses: Sequence[Anchor]) -> str:
+        """The other name that the file has for what is wanted, when it has no other and this one holds at every place of use."""
+        if request.alias or local_name(request) in self.names.module.bindings:
+            return ""
+        for name, bindings in self.names.module.bindings.items():
+            imported = bindings[0].import_
+            if imported is not None and imported.alias and imported[:2] == request[:2]:
+                try:
+                    return name if self.present(imported, uses) else ""
+                except RefusedError:
+                    return ""
+        return ""
+
     def _present_at(self, request: ImportRequest, name: str, use: Anchor) -> bool:
         """Whether the innermost meaning of the name at a place is the wanted one, from an import in a function. Raises RefusedError."""
         scopes = self.names.scopes_at(use.line, use.col)

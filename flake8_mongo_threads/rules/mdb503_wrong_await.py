@@ -4,11 +4,13 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flake8_mongo_threads.edits import ImportRequest
+from flake8_mongo_threads.driver import api
+from flake8_mongo_threads.edits import ImportRequest, ReplaceExpr
 from flake8_mongo_threads.findings import Applicability, Finding, Fix
 from flake8_mongo_threads.rules import repair
 from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.semantics.awaiting import WrongForm, can_await
+from flake8_mongo_threads.semantics.names import class_of
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -114,7 +116,7 @@ def check(module: "Module", fact: WrongForm) -> Iterator[Finding]:
 def _fix(module: "Module", fact: WrongForm) -> Fix | None:
     safe = Applicability.SAFE
     if fact.cure == "drop" and isinstance(fact.at, ast.Await):
-        return Fix("Drop the await", safe, (repair.drop_await(module, fact.at),))
+        return Fix("Drop the await", safe, (repair.drop_await(module, fact.at), *_awaited_at_its_end(module, fact.at)))
     if fact.cure == "thread" and isinstance(fact.node, ast.Call):
         return repair.offload(module, fact.node, fact.at)
     if not can_await(module, fact.node):
@@ -133,6 +135,19 @@ def _fix(module: "Module", fact: WrongForm) -> Fix | None:
     if fact.cure == "plain" and fact.form == "async for":
         return _listed(module, fact)
     return None
+
+
+def _awaited_at_its_end(module: "Module", node: ast.Await) -> list[ReplaceExpr]:
+    """``(await coll.find()).to_list()``: what the last method of the chain gives is what has to be awaited."""
+    kind, parents = module.inference.kind(module, node.value), module.index.parents
+    chain: ast.AST = node
+    last = ""
+    while isinstance(name := parents.get(chain), ast.Attribute) and isinstance(call := parents.get(name), ast.Call) and call.func is name:
+        chain, last = call, name.attr
+    if kind is None or not last or isinstance(parents.get(chain), ast.Await):
+        return []
+    coroutine = api.member_kind(class_of(*kind.kind), last) == "coroutine"
+    return [repair.insert_await(module, chain)] if coroutine else []
 
 
 def _listed(module: "Module", fact: WrongForm) -> Fix | None:
