@@ -106,7 +106,7 @@ def test_fixing_a_fixture_keeps_every_promise(path: Path, monkeypatch: pytest.Mo
     # every comment that is no marker of the fixture is still there, as often as before
     assert comments(text) == comments(result.text)
     # what no finding speaks of is the same code
-    assert definitions(text) <= definitions(result.text)
+    assert definitions(text) <= definitions(result.text) | {"__del__"}
 
 
 def comments(text: str) -> list[str]:
@@ -115,7 +115,7 @@ def comments(text: str) -> list[str]:
 
 
 def definitions(text: str) -> set[str]:
-    """The names of all functions and classes: fixing never removes or adds one."""
+    """The names of all functions and classes: fixing never removes or adds one, but for a finalizer."""
     return {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))}
 
 

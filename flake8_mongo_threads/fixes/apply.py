@@ -519,7 +519,8 @@ def _verify_lines(current: _Round, text: str, changes: Iterable[ops.Change], bat
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
-    pairs = _aligned(old, new, merged)
+    whole = _ended(old)
+    pairs = _aligned(whole, _ended(new), merged)
     if pairs is None:
         raise RefusedError("lines outside the fix would change")
     if _ends(new) - _ends(old) and _ends(old):
@@ -530,11 +531,19 @@ def _verify_lines(current: _Round, text: str, changes: Iterable[ops.Change], bat
     for (start, end), chunk in pairs:
         kept = Counter(chunk)
         for index in range(start, end):
-            line = old[index]
+            line = whole[index]
             if kept[line]:
                 kept[line] -= 1
             elif any(current.silenced(code, index + 1) for code in codes):
                 raise RefusedError(f"line {index + 1} is silenced by a comment")
+
+
+def _ended(lines: Sequence[str]) -> list[str]:
+    """The lines with an end of the last one, too: which one that is may change."""
+    whole = [*lines]
+    if whole and whole[-1][-1:] not in ("\r", "\n"):
+        whole[-1] += lines[0][len(lines[0].rstrip("\r\n")) :] or "\n"
+    return whole
 
 
 _Aligned = list[tuple[tuple[int, int], Sequence[str]]]

@@ -85,7 +85,10 @@ def only_binding(module: "Module", name: ast.Name) -> Binding | None:
 
 
 def _has_keys(module: "Module", node: ast.expr) -> bool:
-    """Whether an item of a name was read or written under a text before, on every way that leads there: ``doc["at"] = now``."""
+    """Whether an item of a name is read or written under a text before, on every way that leads there, or right after: ``doc["at"] = now``.
+
+    Who gives an attribute to it has no list, either.
+    """
     if not isinstance(node, ast.Name):
         return False
     index = module.index
@@ -97,9 +100,13 @@ def _has_keys(module: "Module", node: ast.expr) -> bool:
     uses = [*index.name_loads.get(node.id, ())]
     for use in uses:
         item = index.parents.get(use)
-        if not isinstance(item, ast.Subscript) or item.value is not use or not isinstance(constant(item.slice), str):
+        if isinstance(item, ast.Attribute):
+            told = isinstance(item.ctx, ast.Store)
+        else:
+            told = isinstance(item, ast.Subscript) and item.value is use and isinstance(constant(item.slice), str)
+        if not told or item is None or index.scope(use) is not scope:
             continue
-        if index.scope(use) is not scope or not _passed(module, item, ways):
+        if not _passed(module, item, ways) and not _follows(module, item, node):
             continue
         if [id(b) for b in index.reaching(scope, node.id, use)] == [id(b) for b in bindings]:
             return True
@@ -128,6 +135,15 @@ def _passed(module: "Module", item: ast.AST, ways: dict[tuple[int, str], int]) -
             return False
         child = up
     return True
+
+
+def _follows(module: "Module", item: ast.AST, node: ast.expr) -> bool:
+    """Whether the very next statement of the block evaluates an expression."""
+    index = module.index
+    first, second = index.place.get(index.statement(node)), index.place.get(index.statement(item))
+    if first is None or second is None or isinstance(index.statement(node), (*LOOPS, *WITHS, ast.If, ast.Try)):
+        return False
+    return first[:2] == second[:2] and second[2] == first[2] + 1 and _passed(module, item, {(id(first[0]), first[1]): second[2] + 1})
 
 
 # Filters

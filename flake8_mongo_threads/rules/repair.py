@@ -80,16 +80,29 @@ def needs_the_loop(function: ast.AST) -> bool:
 
 
 def make_async(module: "Module", at: ast.AST, asynchronous: bool = True) -> Edit | None:
-    """Turn a ``for``, a comprehension clause or a ``with`` of one item into its ``async`` form or back; None where it cannot be."""
+    """Turn a ``for``, a comprehension clause or a ``with`` into its ``async`` form or back; None where it cannot be.
+
+    A ``with`` of several items is turned where all are of the same colour, and nothing but their form is wrong.
+    """
     if isinstance(at, (ast.For, ast.AsyncFor)):
         return MakeAsync(anchor(module, at), 0, asynchronous)
     if isinstance(at, (ast.With, ast.AsyncWith)):
-        return MakeAsync(anchor(module, at), 0, asynchronous) if len(at.items) == 1 else None
+        alike = len(at.items) == 1 or all(_of_colour(module, item.context_expr, asynchronous) for item in at.items)
+        return MakeAsync(anchor(module, at), 0, asynchronous) if alike else None
     if isinstance(at, ast.comprehension):
         owner = module.index.parents.get(at)
         if isinstance(owner, COMPREHENSIONS) and not isinstance(owner, ast.GeneratorExp):
             return MakeAsync(anchor(module, owner), owner.generators.index(at), asynchronous)
     return None
+
+
+_ENTERED = frozenset(("client", "session", "bind"))
+"""What is entered as it stands in either colour."""
+
+
+def _of_colour(module: "Module", node: ast.expr, asynchronous: bool) -> bool:
+    kind = module.inference.kind(module, node)
+    return kind is not None and kind.family in _ENTERED and kind.flavour == ("async" if asynchronous else "sync")
 
 
 _TAKES_KEYWORDS = frozenset(("submit", "to_thread", "run_in_threadpool", "add_task", "enqueue", "spawn", "start_soon"))
