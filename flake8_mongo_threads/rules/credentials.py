@@ -7,6 +7,7 @@ from flake8_mongo_threads.edits import DeleteStatement, Edit, SetKeyword
 from flake8_mongo_threads.findings import Applicability, Fix
 from flake8_mongo_threads.rules.documents import only_binding
 from flake8_mongo_threads.rules.lifting import steady
+from flake8_mongo_threads.rules.old_names import remark
 from flake8_mongo_threads.rules.repair import anchor, source
 from flake8_mongo_threads.semantics.syntax import constant, has_star, keyword
 from flake8_mongo_threads.semantics.values import Driver, External, known
@@ -25,7 +26,12 @@ def authenticated(module: "Module", node: ast.Attribute, call: ast.Call) -> Fix 
     """
     index = module.index
     statement = index.parents.get(call)
-    if not isinstance(statement, ast.Expr) or has_star(call) or any(item.arg not in _PARAMETERS for item in call.keywords):
+    if (
+        not isinstance(statement, ast.Expr)
+        or remark(module, statement)
+        or has_star(call)
+        or any(item.arg not in _PARAMETERS for item in call.keywords)
+    ):
         return None
     given = dict(zip(_PARAMETERS, call.args, strict=False))
     given |= {item.arg: item.value for item in call.keywords if item.arg is not None}

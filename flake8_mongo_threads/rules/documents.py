@@ -190,11 +190,19 @@ def can_be_none(module: "Module", node: ast.expr | None) -> bool:
     for up in index.ancestors(node):
         if isinstance(up, ast.If) and child in up.body and _says_there_is(up.test, node.id):
             return False
+        if isinstance(up, ast.IfExp) and child is up.body and _says_there_is(up.test, node.id):
+            return False
+        if isinstance(up, ast.BoolOp) and isinstance(up.op, ast.And) and any(_says_there_is(v, node.id) for v in _before(up.values, child)):
+            return False
         if up is binder.node:
             break
         child = up
     bindings = index.reaching(binder, node.id, node) if binder is index.scope(node).function else binder.bindings[node.id]
     return any(map(_gives_none, bindings))
+
+
+def _before(values: list[ast.expr], child: ast.AST) -> list[ast.expr]:
+    return values[: next((position for position, value in enumerate(values) if value is child), 0)]
 
 
 def _says_there_is(test: ast.expr, name: str) -> bool:

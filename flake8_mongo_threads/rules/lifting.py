@@ -549,14 +549,23 @@ def _hidden(module: "Module", node: ast.AST, home: Scope, before: ast.AST) -> bo
 
 def _already(module: "Module", value: ast.expr, statements: list[ast.stmt]) -> str:
     """The name of the same expression's value among earlier statements, bound once; empty when there is none."""
-    wanted = ast.dump(value)
+    wanted = _written(module, value)
     for statement in statements:
         target = single_target(statement)
-        if target is not None and ast.dump(statement.value) == wanted:  # type: ignore[attr-defined]
+        if target is not None and _written(module, statement.value) == wanted:  # type: ignore[attr-defined]
             scope = module.index.scope(statement)
             if len(scope.bindings.get(target.id, ())) == 1:
                 return target.id
     return ""
+
+
+def _written(module: "Module", value: ast.expr) -> str:
+    """The expression as a text that is equal for the same class under another name: ``pm.MongoClient()`` and ``MongoClient()``."""
+    if isinstance(value, ast.Call):
+        values = list(module.values(value.func))
+        if len(values) == 1 and isinstance(values[0], External):
+            return f"{values[0].path}({', '.join(map(ast.dump, (*value.args, *value.keywords)))})"
+    return ast.dump(value)
 
 
 def _fresh(module: "Module") -> str:

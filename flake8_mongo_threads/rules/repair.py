@@ -153,11 +153,12 @@ def listed(module: "Module", fact: UseAfterClose) -> Fix | None:
     if not fact.escapes or value is None or fact.owner.family not in CURSORS or isinstance(value, ast.GeneratorExp):
         return None
     title = "Read the documents before the client closes"
-    # where the block does not make the client, its owner may mean to open it again
-    level = Applicability.SAFE if fact.made_here else Applicability.UNSAFE
+    # where the block does not make the client, its owner may mean to open it again; what aggregate gives works for one batch,
+    # and who gets it may ask for more than its documents
+    level = Applicability.SAFE if fact.made_here and fact.owner.family == "cursor" else Applicability.UNSAFE
     if fact.owner.flavour == "sync":
         return Fix(title, level, (replace(module, value, "list({0})", value),))
-    if isinstance(value, ast.Await) or not can_await(module, value):
+    if not can_await(module, value):
         return None
     length = "" if fact.owner.flavour == "async" else "None"
     return Fix(title, level, (replace(module, value, f"await {{0}}.to_list({length})", value),))

@@ -739,16 +739,20 @@ def _direct(frame: Frame, node: ast.expr, depth: int = 3) -> bool:
             and bool(found[1])
             and all(b.how in ("assign", "ann") and not b.path and _is_direct(frame, b.value, depth - 1) for b in found[1])
         )
-    outermost, key = node, None
+    outermost = node
+    key: object = None
     while not isinstance(node, ast.Name):
         if isinstance(node, ast.Subscript):
-            node, key = node.value, constant(node.slice)
+            key = constant(node.slice)
+            node = node.value
         elif isinstance(node, ast.Attribute):
-            node, key = node.value, node.attr
+            key = node.attr
+            node = node.value
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get" and not node.keywords:
             if len(node.args) > 1 and not (_nothing(node.args[1]) if node is outermost else isinstance(node.args[1], ast.Dict)):
                 return False
-            node, key = node.func.value, constant(node.args[0]) if node.args else None
+            key = constant(node.args[0]) if node.args else None
+            node = node.func.value
         else:
             return node is not outermost and isinstance(node, (ast.Call, ast.Await))  # the read itself
     return _as_read(frame, node, key, 3)
