@@ -257,6 +257,7 @@ class _Fixer:
         top = {node for node in current.names.tree.body if isinstance(node, ast.ImportFrom)}
         top_places = {tuple(current.source.span(node)) for node in top}
         wanted: list[ImportRequest] = []
+        beside: list[ops.Change] = []
         first_use = len(current.source.lines) + 1
         changes: list[list[ops.Change]] = []
         for candidate in batch:
@@ -272,6 +273,10 @@ class _Fixer:
                     continue
                 if planner.present(request, uses, replaced):
                     continue
+                guarded = planner.guarded(request, uses)
+                if guarded is not None:
+                    beside.append(guarded)
+                    continue
                 wanted.append(request)
                 running = [use.line for use in uses if not current.names.scopes_at(use.line, use.col)[0].deferred]
                 first_use = min([first_use, *running])
@@ -279,7 +284,7 @@ class _Fixer:
                 if isinstance(edit, RenameImport):
                     _check_rename(current, planner, edit, tuple(edit.anchor[1:]) in top_places)
             changes.append([_under(edit, aliases) for edit in candidate.fix.edits] if aliases else list(candidate.fix.edits))
-        return changes, planner.plan(wanted, first_use)
+        return changes, [*dict.fromkeys(beside), *planner.plan(wanted, first_use)]
 
     def _attempt(self, current: _Round, batch: Sequence[_Candidate]) -> _Round:
         """Make the changes of fixes and verify the result. Raises RefusedError."""

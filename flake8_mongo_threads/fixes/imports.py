@@ -220,6 +220,39 @@ class Planner:
             raise RefusedError(f"the name {name!r} means something else there, line {bindings[0].line}")
         return False
 
+    def guarded(self, request: ImportRequest, uses: Sequence[Anchor]) -> AddImportName | None:
+        """The import to take a name from where the file can do without its package, which it imports in a ``try`` or in functions only.
+
+        None where the package is imported at the top, or by nothing. Raises RefusedError when there is no such import for all places.
+        """
+        top = _package(request.module)
+        if top in sys.stdlib_module_names or not uses:
+            return None
+        imports = [
+            (scope, binding)
+            for scope in self.names.scopes
+            for bindings in scope.bindings.values()
+            for binding in bindings
+            if binding.import_ is not None and _package(binding.import_.module) == top
+        ]
+        if not imports or any(scope is self.names.module and binding.plain for scope, binding in imports):
+            return None
+        tried = {id(inner) for node in self.names.tree.body if isinstance(node, ast.Try) for inner in node.body}
+        around = [self.names.scopes_at(use.line, use.col) for use in uses]
+        for scope, binding in imports:
+            statement = binding.node
+            if not isinstance(statement, ast.ImportFrom) or statement.level or statement.module != request.module or not request.name:
+                continue
+            reached = all(
+                scope in scopes and (use.line > binding.line or scopes[0] is not scope) for use, scopes in zip(uses, around, strict=True)
+            )
+            known = binding.plain if scope is not self.names.module else id(statement) in tried
+            lines = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
+            if reached and known and not any(map(self._frozen, lines)):
+                return AddImportName(self._anchor(statement), request.name, request.alias)
+        where = "under a condition" if any(scope is self.names.module for scope, _ in imports) else "in functions"
+        raise RefusedError(f"{top!r} is imported only {where}, line {min(binding.line for _, binding in imports)}")
+
     def plan(self, requests: Sequence[ImportRequest], first_use: int = sys.maxsize) -> list[Change]:
         """The changes that make the (absent) names available. ``first_use`` is the first line that needs one as the module is run."""
         changes: list[Change] = []
@@ -231,7 +264,7 @@ class Planner:
                 changes.append(AddImportName(self._anchor(statement), request.name, request.alias))
             else:
                 new.setdefault(request.module if request.name else f"import {request.module} {request.alias}", []).append(request)
-        for group in new.values():
+        for group in sorted(new.values(), key=lambda group: _package(group[0].module) not in sys.stdlib_module_names):
             changes.append(self._place(group))
         return changes
 
