@@ -200,11 +200,21 @@ class Planner:
         for name, bindings in self.names.module.bindings.items():
             imported = bindings[0].import_
             if imported is not None and imported.alias and imported[:2] == request[:2]:
-                try:
-                    return name if self.present(imported, uses) else ""
-                except RefusedError:
-                    return ""
+                return name if self._holds(imported, uses) else ""
+        froms = [each.module for each in self.names.tree.body if isinstance(each, ast.ImportFrom) and not each.level]
+        if not request.name or request.module in froms:
+            return ""
+        for bindings in self.names.module.bindings.values():
+            imported = bindings[0].import_
+            if imported is not None and imported.module == request.module and not imported.name:
+                return f"{imported.alias or imported.module}.{request.name}" if self._holds(imported, uses) else ""
         return ""
+
+    def _holds(self, request: ImportRequest, uses: Sequence[Anchor]) -> bool:
+        try:
+            return self.present(request, uses)
+        except RefusedError:
+            return False
 
     def _present_at(self, request: ImportRequest, name: str, use: Anchor) -> bool:
         """Whether the innermost meaning of the name at a place is the wanted one, from an import in a function. Raises RefusedError."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.findings import Applicability
 from flake8_mongo_threads.semantics.scopes import Binding
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, LOOPS, WITHS, constant, has_star, names_in, path_key, walk
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, LOOPS, WITHS, constant, has_star, last_name, names_in, path_key, walk
 from flake8_mongo_threads.semantics.values import Driver, External, Mapping, Sequence, known
 
 if TYPE_CHECKING:
@@ -23,7 +23,23 @@ def document(module: "Module", node: ast.expr) -> Applicability | None:
     values = known(module.values(node))
     if isinstance(node, ast.Dict) or (len(values) == 1 and isinstance(values[0], Mapping)):
         return Applicability.SAFE
-    return Applicability.UNSAFE if of_collection(module, node) is not None or _has_keys(module, node) else None
+    told = of_collection(module, node) is not None or _declared(module, node) or _has_keys(module, node)
+    return Applicability.UNSAFE if told else None
+
+
+def _declared(module: "Module", node: ast.expr) -> bool:
+    """Whether a parameter is annotated as a mapping."""
+    if not isinstance(node, ast.Name):
+        return False
+    scope = module.index.scope(node).function
+    bindings = module.index.reaching(scope, node.id, node) if scope.binder(node.id) is scope else []
+    if len(bindings) != 1 or bindings[0].how != "param":
+        return False
+    annotation = next((each.annotation for each in scope.params if each.arg == node.id), None)
+    return annotation is not None and last_name(annotation.value if isinstance(annotation, ast.Subscript) else annotation) in _MAPPINGS
+
+
+_MAPPINGS = frozenset(("dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "SON"))
 
 
 def documents(module: "Module", node: ast.expr) -> bool:

@@ -107,7 +107,7 @@ def _fix(module: "Module", fact: SyncIteration) -> Fix | None:
         if edit is None or owner is None or not can_await(module, owner):
             return None
         return Fix("Use 'async for'", Applicability.SAFE, (*edits, edit))
-    if not can_await(module, fact.node) or fact.how in ("next", "iter", "reversed", "unpack", "yield from", "islice"):
+    if not can_await(module, fact.node) or fact.how in ("next", "iter", "reversed", "yield from", "islice"):
         return None
     template = _template(fact)
     if isinstance(fact.at, ast.Call) and fact.how == "list" and len(fact.at.args) == 1 and not fact.at.keywords:
