@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.driver import api
-from flake8_mongo_threads.edits import ImportRequest, ReplaceExpr
+from flake8_mongo_threads.edits import Edit, ImportRequest, MakeAsync, ReplaceExpr
 from flake8_mongo_threads.findings import Applicability, Finding, Fix
 from flake8_mongo_threads.rules import repair
 from flake8_mongo_threads.rules.base import Example, Rule
@@ -124,6 +124,8 @@ def _fix(module: "Module", fact: WrongForm) -> Fix | None:
     if fact.cure == "await":
         return Fix("Await it first", safe, (repair.insert_await(module, fact.node),))
     if fact.cure in ("await+async", "async"):
+        if isinstance(fact.at, ast.With) and len(fact.at.items) > 1:
+            return _all_items(module, fact.at)
         edit = repair.make_async(module, fact.at)
         if edit is None:
             return None
@@ -135,6 +137,19 @@ def _fix(module: "Module", fact: WrongForm) -> Fix | None:
     if fact.cure == "plain" and fact.form == "async for":
         return _listed(module, fact)
     return None
+
+
+def _all_items(module: "Module", block: ast.With) -> Fix | None:
+    """``with client.start_session() as s, s.start_transaction():`` of the asynchronous client, where nothing else is entered."""
+    facts = {id(fact.node): fact for fact in module.facts(WrongForm) if fact.at is block}
+    found = [facts.get(id(item.context_expr)) for item in block.items]
+    edits: list[Edit] = []
+    for item, fact in zip(block.items, found, strict=True):
+        if fact is None or fact.cure not in ("await+async", "async"):
+            return None
+        if fact.cure == "await+async":
+            edits.append(repair.insert_await(module, item.context_expr))
+    return Fix("Use 'async with'", Applicability.SAFE, (*edits, MakeAsync(repair.anchor(module, block), 0, True)))
 
 
 def _awaited_at_its_end(module: "Module", node: ast.Await) -> list[ReplaceExpr]:
