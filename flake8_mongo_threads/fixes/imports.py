@@ -168,6 +168,7 @@ class Planner:
         self._source = source
         self._frozen = frozen
         self._block = list(_leading_block(names.tree))
+        self._tried = {id(inner) for node in names.tree.body if isinstance(node, ast.Try) for inner in node.body}
 
     def present(self, request: ImportRequest, uses: Sequence[Anchor], replaced: frozenset[tuple[int, str]] = frozenset()) -> bool:
         """Whether the name is there already for every place of use. Raises RefusedError when it cannot be made to mean what is wanted."""
@@ -211,7 +212,13 @@ class Planner:
         return ""
 
     def _holds(self, request: ImportRequest, uses: Sequence[Anchor]) -> bool:
+        """Whether an import of the top of the file, or of a ``try`` there, gives its name at every place of use."""
+        name = local_name(request)
+        given = self.names.module.bindings[name]
         try:
+            if len(given) == 1 and id(given[0].node) in self._tried:
+                deferred = all(self.names.scopes_at(use.line, use.col)[0].deferred for use in uses)
+                return deferred and not any(self._present_at(request, name, use) for use in uses)
             return self.present(request, uses)
         except RefusedError:
             return False
@@ -247,7 +254,6 @@ class Planner:
         ]
         if not imports or any(scope is self.names.module and binding.plain for scope, binding in imports):
             return None
-        tried = {id(inner) for node in self.names.tree.body if isinstance(node, ast.Try) for inner in node.body}
         around = [self.names.scopes_at(use.line, use.col) for use in uses]
         for scope, binding in imports:
             statement = binding.node
@@ -256,7 +262,7 @@ class Planner:
             reached = all(
                 scope in scopes and (use.line > binding.line or scopes[0] is not scope) for use, scopes in zip(uses, around, strict=True)
             )
-            known = binding.plain if scope is not self.names.module else id(statement) in tried
+            known = binding.plain if scope is not self.names.module else id(statement) in self._tried
             lines = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
             if reached and known and not any(map(self._frozen, lines)):
                 return AddImportName(self._anchor(statement), request.name, request.alias)

@@ -96,6 +96,9 @@ def _without_finalizer(module: "Module", fact: Reentry) -> Fix | None:
     finalizer = next((method for method in methods if method.name == "__del__"), None)
     if finalizer is None or finalizer.decorator_list or module.index.attribute_loads.get("__del__"):
         return None
+    bases = {base.id for base in owner.bases if isinstance(base, ast.Name)} if owner is not None else set()
+    if any("__del__" in scope.bindings for scope in module.index.classes if scope.name in bases):
+        return None  # that one would run instead
     if any("#" in line for line in module.source.lines[finalizer.lineno - 2 : finalizer.end_lineno]):
         return None  # its comments would go with it
     named = {method.name: method for method in methods if not method.decorator_list}
