@@ -384,6 +384,21 @@ ORDERS = {
 }
 
 
+@asynchronous
+def test_what_aggregate_gives_is_read_before_the_client_closes() -> None:
+    body = """
+        async def found():
+            async with AsyncMongoClient(URI) as client:
+                return await client.app.docs.aggregate([{"$match": {}}, {"$sort": {"_id": -1}}])
+
+        async def main():
+            return [document["_id"] for document in await found()]
+    """
+    before, after = both(body, "MDB106", head=ASYNC_HEAD, load=[{"_id": 1}, {"_id": 2}])
+    assert isinstance(before.error, TypeError)
+    assert (after.value, after.error) == ([2, 1], None)
+
+
 @pytest.mark.parametrize("blocks", ORDERS.values(), ids=ORDERS)
 def test_the_client_closes_after_the_executor(blocks: str) -> None:
     work = 'started.append(pool.submit(go.wait, 0.3))\nfor n in range(5):\n    started.append(pool.submit(client.app.docs.insert_one, {"_id": n}))'
@@ -727,6 +742,20 @@ def test_the_form_of_motor_is_left_behind() -> None:
     """
     before, after = both(body, "MDB503", "MDB503", head=ASYNC_HEAD)
     assert isinstance(before.error, TypeError)
+    assert (ids(after), after.names, after.error) == ([1], ["insert", "commitTransaction"], None)
+
+
+@asynchronous
+def test_a_session_and_its_transaction_are_entered_together() -> None:
+    body = """
+        client = AsyncMongoClient(URI)
+
+        async def main():
+            with client.start_session() as session, session.start_transaction():
+                await client.app.docs.insert_one({"_id": 1}, session=session)
+    """
+    before, after = both(body, "MDB503", "MDB503", head=ASYNC_HEAD)
+    assert isinstance(before.error, (AttributeError, TypeError))
     assert (ids(after), after.names, after.error) == ([1], ["insert", "commitTransaction"], None)
 
 

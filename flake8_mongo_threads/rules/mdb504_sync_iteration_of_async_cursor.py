@@ -96,6 +96,13 @@ def check(module: "Module", fact: SyncIteration) -> Iterator[Finding]:
 
 
 def _fix(module: "Module", fact: SyncIteration) -> Fix | None:
+    fix = _awaited(module, fact)
+    made = fact.node.value if isinstance(fact.node, ast.Await) else fact.node
+    returned = isinstance(made, ast.Call) and any(edge.node is made for edge in module.calls.inside(module.index.scope(made).function))
+    return fix._replace(isolation=repair.HANDED_OUT) if fix is not None and returned else fix
+
+
+def _awaited(module: "Module", fact: SyncIteration) -> Fix | None:
     if fact.owner.family == "change-stream" and not isinstance(fact.at, (ast.For, ast.comprehension)):
         return None
     edits: list[Edit] = [repair.insert_await(module, fact.node)] if fact.unawaited else []

@@ -147,10 +147,16 @@ def source(module: "Module", node: ast.expr | ast.stmt) -> str:
     return lines[0][span.col :] + "".join(lines[1:-1]) + lines[-1][: span.end_col]
 
 
+HANDED_OUT = "cursor handed out"
+"""Who makes a cursor and who reads it are not changed in one round: the one sees what became of the other."""
+
+
 def listed(module: "Module", fact: UseAfterClose) -> Fix | None:
     """``return coll.find(…)`` inside the block that closes becomes ``return list(…)`` or ``return await ….to_list()``."""
     value = fact.value
     if not fact.escapes or value is None or fact.owner.family not in CURSORS or isinstance(value, ast.GeneratorExp):
+        return None
+    if _wanted_as_cursor(module, value):
         return None
     title = "Read the documents before the client closes"
     # where the block does not make the client, its owner may mean to open it again; what aggregate gives works for one batch,
@@ -161,4 +167,32 @@ def listed(module: "Module", fact: UseAfterClose) -> Fix | None:
     if not can_await(module, value):
         return None
     length = "" if fact.owner.flavour == "async" else "None"
-    return Fix(title, level, (replace(module, value, f"await {{0}}.to_list({length})", value),))
+    return Fix(title, level, (replace(module, value, f"await {{0}}.to_list({length})", value),), isolation=HANDED_OUT)
+
+
+def _wanted_as_cursor(module: "Module", returned: ast.expr) -> bool:
+    """Whether a caller in this file does with what a function returns what a list does not allow: ``async for``, or a method."""
+    index = module.index
+    scope = index.scope(returned).function
+    pending: list[ast.AST] = [edge.node for edges in module.calls.edges.values() for edge in edges if edge.target.scope is scope]
+    seen: set[ast.AST] = set()
+    while pending:
+        node = pending.pop()
+        parent = index.parents.get(node)
+        if parent is None or node in seen:
+            continue
+        seen.add(node)
+        if isinstance(parent, ast.Await):
+            pending.append(parent)
+        elif isinstance(parent, ast.Attribute):
+            return True
+        elif isinstance(parent, (ast.AsyncFor, ast.comprehension)) and parent.iter is node:
+            if isinstance(parent, ast.AsyncFor) or parent.is_async:
+                return True
+        elif isinstance(parent, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
+            targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target]
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    binder = index.scope(target).binder(target.id)
+                    pending += [load for load in index.name_loads.get(target.id, ()) if index.scope(load).binder(target.id) is binder]
+    return False
