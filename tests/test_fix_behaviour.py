@@ -384,6 +384,21 @@ ORDERS = {
 }
 
 
+@asynchronous
+def test_what_aggregate_gives_is_read_before_the_client_closes() -> None:
+    body = """
+        async def found():
+            async with AsyncMongoClient(URI) as client:
+                return await client.app.docs.aggregate([{"$match": {}}, {"$sort": {"_id": -1}}])
+
+        async def main():
+            return [document["_id"] for document in await found()]
+    """
+    before, after = both(body, "MDB106", head=ASYNC_HEAD, load=[{"_id": 1}, {"_id": 2}])
+    assert isinstance(before.error, TypeError)
+    assert (after.value, after.error) == ([2, 1], None)
+
+
 @pytest.mark.parametrize("blocks", ORDERS.values(), ids=ORDERS)
 def test_the_client_closes_after_the_executor(blocks: str) -> None:
     work = 'started.append(pool.submit(go.wait, 0.3))\nfor n in range(5):\n    started.append(pool.submit(client.app.docs.insert_one, {"_id": n}))'
@@ -662,6 +677,7 @@ def test_the_old_interface_with_the_asynchronous_driver(line: str, wanted: objec
 FORMS = {
     "loop over a coroutine": ("[row['_id'] async for row in docs.aggregate([{'$match': {}}])]", [1, 2]),
     "await of a lazy cursor": ("[row['_id'] async for row in (await docs.find({}))]", [1, 2]),
+    "await of a lazy cursor in a chain": ("len((await docs.find({})).sort('_id', -1).to_list())", 2),
     "await of a synchronous operation": ("(await plain.find_one({'_id': 2}))['_id']", 2),
 }
 
@@ -713,11 +729,42 @@ def test_a_transaction_is_entered() -> None:
     assert (ids(after), after.names) == ([1], ["insert", "commitTransaction"])
 
 
+@asynchronous
+def test_the_form_of_motor_is_left_behind() -> None:
+    """The await of the session hides that the transaction has none: both are put right, one after the other."""
+    body = """
+        client = AsyncMongoClient(URI)
+
+        async def main():
+            async with await client.start_session() as session:
+                async with session.start_transaction():
+                    await client.app.docs.insert_one({"_id": 1}, session=session)
+    """
+    before, after = both(body, "MDB503", "MDB503", head=ASYNC_HEAD)
+    assert isinstance(before.error, TypeError)
+    assert (ids(after), after.names, after.error) == ([1], ["insert", "commitTransaction"], None)
+
+
+@asynchronous
+def test_a_session_and_its_transaction_are_entered_together() -> None:
+    body = """
+        client = AsyncMongoClient(URI)
+
+        async def main():
+            with client.start_session() as session, session.start_transaction():
+                await client.app.docs.insert_one({"_id": 1}, session=session)
+    """
+    before, after = both(body, "MDB503", "MDB503", head=ASYNC_HEAD)
+    assert isinstance(before.error, (AttributeError, TypeError))
+    assert (ids(after), after.names, after.error) == ([1], ["insert", "commitTransaction"], None)
+
+
 ITERATIONS = {
     "for": "found = []\nfor row in docs.find({}):\n    found.append(row['_id'])\nreturn found",
     "comprehension": "return [row['_id'] for row in docs.find({}).sort('_id')]",
     "list": "rows = list(docs.find({}))\nreturn [row['_id'] for row in rows]",
     "sorted": "return [row['_id'] for row in sorted(docs.find({}), key=lambda row: row['_id'])]",
+    "generator expression": "return sorted(row['_id'] for row in docs.find({}))",
     "list in an expression": "return [row['_id'] for row in list(docs.find({})) + []]",
 }
 
@@ -774,7 +821,66 @@ def test_an_asynchronous_client_is_closed() -> None:
     assert ids(before) == ids(after) == [1]
 
 
+def test_the_client_of_an_object_outlives_it() -> None:
+    body = """
+        class Store:
+            def __init__(self):
+                self.client = MongoClient(URI)
+                self.docs = self.client.app.docs
+
+            def close(self):
+                self.client.close()
+
+            def __del__(self):
+                self.close()
+
+        def main():
+            docs = Store().docs
+            gc.collect()
+            return docs.count_documents({})
+    """
+    before, after = both(body, "MDB404", head=HEAD.replace("import asyncio", "import asyncio\nimport gc"), load=[{"_id": 1}])
+    assert isinstance(before.error, InvalidOperation) or PYMONGO < (4, 0)
+    assert (after.value, after.error) == (1, None)
+
+
+def test_two_clients_for_a_loop() -> None:
+    body = """
+        def main():
+            for n in range(4):
+                source = MongoClient(URI)
+                target = MongoClient(URI + "&appname=target")
+                target.app.docs.insert_one({"_id": n, "before": source.app.docs.count_documents({})})
+                source.close()
+                target.close()
+    """
+    before, after = both(body, "MDB101", "MDB101")
+    assert before.error is after.error is None
+    assert before.stored == after.stored
+    assert [document["before"] for document in after.stored] == [0, 1, 2, 3]
+    assert after.connections < before.connections
+
+
 # Races in the data
+
+
+COUNTERS = ["counter['value'] + 1", "1 + counter['value']", "(counter.get('other') or 0) + 3", "counter.get('other', 0) - 2", "value + 1"]
+
+
+@pytest.mark.parametrize("value", COUNTERS)
+def test_the_operator_gives_what_was_computed(value: str) -> None:
+    body = f"""
+        docs = MongoClient(URI).app.docs
+
+        def main():
+            counter = docs.find_one({{"_id": "n"}})
+            value = counter["value"]
+            docs.update_one({{"_id": "n"}}, {{"$set": {{"{"other" if "other" in value else "value"}": {value}}}}})
+    """
+    before, after = both(body, "MDB701", load=[{"_id": "n", "value": 5}])
+    assert before.error is after.error is None
+    assert before.stored == after.stored
+    assert after.stored[0] in ({"_id": "n", "value": 6}, {"_id": "n", "value": 5, "other": 3}, {"_id": "n", "value": 5, "other": -2})
 
 
 def test_no_update_is_lost() -> None:
@@ -920,6 +1026,8 @@ OLD = [
     ("client.max_pool_size", 100, "MDB002"),
     ("bool(db)", True, "MDB007"),
     ("'yes' if not db.docs else 'no'", "no", "MDB007"),
+    ("(db or client.other).name", "app", "MDB007"),
+    ("f\"{client.max_bson_size > 1000} {db.docs.remove('x')['n']}\"", "True 0", "MDB002"),
 ]
 
 
@@ -933,7 +1041,8 @@ def test_the_interface_of_today_gives_what_the_old_one_did(line: str, wanted: ob
         def main():
             return {line}
     """
-    before, after = both(body, code, load=[{"_id": 0, "n": 5}])
+    codes = [code] * (1 + line.startswith("f"))
+    before, after = both(body, *codes, load=[{"_id": 0, "n": 5}])
     # an unknown attribute of a database is a collection, which is not callable, has no truth value and is equal to nothing
     assert isinstance(before.error, (TypeError, AttributeError, NotImplementedError)) or before.value != wanted
     assert (after.value, after.error) == (wanted, None)
@@ -1087,6 +1196,77 @@ def test_an_exception_that_nothing_raises_is_not_caught() -> None:
     before, after = both(body, "MDB002")
     assert isinstance(before.error, AttributeError)
     assert (after.value, after.error) == ("down", None)
+
+
+def test_an_exception_of_another_module_is_caught() -> None:
+    body = """
+        from bson import errors
+
+        docs = MongoClient(URI).app.docs
+
+        def main():
+            try:
+                docs.insert_many([{"_id": 1}])
+                docs.insert_one({"_id": 1})
+            except errors.DuplicateKeyError:
+                return "twice"
+            except (pymongo.OperationFailure, ValueError):
+                return "failed"
+    """
+    before, after = both(body, "MDB001", "MDB001")
+    assert isinstance(before.error, AttributeError)
+    assert (after.value, after.error) == ("twice", None)
+
+
+def test_credentials_are_options_of_the_client() -> None:
+    body = """
+        client = MongoClient("localhost", connect=False)
+        db = client["shop"]
+        db.authenticate("reader", "secret")
+
+        def main():
+            given = client.options.pool_options._credentials
+            return given.username, given.password, given.source
+    """
+    if PYMONGO < (4, 0):
+        pytest.skip("before 4.0 a database has the method")
+    fixed = fix_text("program.py", HEAD + "\n" + textwrap.dedent(body), parse(pymongo=">=4.9"), level=Applicability.UNSAFE)
+    assert [finding.code for finding in fixed.applied] == ["MDB002"]
+    outcome = run(fixed.text, [])
+    assert outcome.error is None
+    assert outcome.value == ("reader", "secret", "shop")
+
+
+def test_the_command_writes_to_the_collection_that_was_asked_for() -> None:
+    """The function that was removed sent this command, and gave the collection that it wrote to."""
+    body = """
+        docs = MongoClient(URI).app.docs
+
+        def main():
+            totals = docs.map_reduce("function() {}", "function() {}", "totals", query={"n": 5}, limit=3)
+            docs.map_reduce("function() {}", "function() {}", out="others")
+            return [total["value"] for total in totals.find({})]
+    """
+    if PYMONGO < (4, 0):
+        pytest.skip("before 4.0 a collection has the method")
+    servers: list[FakeServer] = []
+
+    def prepare(server: FakeServer) -> None:
+        servers.append(server)
+        server.load("app.totals", [{"_id": "a", "value": 2}])
+
+    before, after = both(body, "MDB002", "MDB002", prepare=prepare)
+    assert isinstance(before.error, TypeError)
+    assert (after.value, after.error) == ([2], None)
+    first, second = servers[1].seen("mapReduce")
+    assert (first.database, first.collection, first.body["out"], first.body["query"], first.body["limit"]) == (
+        "app",
+        "docs",
+        "totals",
+        {"n": 5},
+        3,
+    )
+    assert (second.body["map"], second.body["reduce"], second.body["out"]) == ("function() {}", "function() {}", "others")
 
 
 def test_what_its_own_options_say_about_a_client() -> None:

@@ -183,7 +183,7 @@ def test_all_arguments_of_a_call_go_into_a_template(before: str, after: str) -> 
         ),
         (
             "ex.submit(c.insert_one(\n    {'a': 1},  # a document\n))",
-            "ex.submit(c.insert_one,\n    {'a': 1},  # a document\n)",
+            "ex.submit(\n    c.insert_one,\n    {'a': 1},  # a document\n)",
         ),
     ],
 )

@@ -116,7 +116,8 @@ def fixes_table(rules: Sequence[Rule]) -> str:
             continue
         titles: dict[str, str] = {}
         for example in rule.examples:
-            for finding in check_text("example.py", example.bad, parse(selections=([rule.code],))) if example.bad else ():
+            program = documentation.without_markers(example.bad)
+            for finding in check_text("example.py", program, parse(selections=([rule.code],))) if example.bad else ():
                 if finding.code == rule.code and finding.fix is not None:
                     titles[finding.fix.title] = finding.fix.applicability.name.lower()
         told = "; ".join(f"{title} ({word})" for title, word in titles.items())

@@ -680,7 +680,8 @@ def homes(name: str, target: Target) -> list[str]:
         if found is None or (found.kind == "value" and not name.isupper()):
             continue
         own = found.path == f"{path}.{name}"
-        out.append((not (path in PACKAGES and found.kind == "class"), not own, path.count("."), path))
+        front = path in PACKAGES and found.kind == "class" and found.path.startswith(f"{path}.")
+        out.append((not front, not own, path.count("."), path))
     return [path for *_, path in sorted(out)]
 
 

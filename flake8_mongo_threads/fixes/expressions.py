@@ -245,6 +245,8 @@ def spread_arguments(call: cst.Call, index: int, inner: cst.Call) -> cst.Call:
         if comments_of([last.comma] if isinstance(last.comma, cst.Comma) else []) or comments_of([last.whitespace_after_arg]):
             raise RefusedError("a comment inside the expression would be lost")
         middle[-1] = last.with_changes(comma=placeholder.comma, whitespace_after_arg=cst.SimpleWhitespace(""))
+    if index == 1:
+        before[0] = before[0].with_changes(value=_chain(before[0].value, opening))
     if multi_line and before:
         comma = cst.Comma(whitespace_after=_separator(opening))
         before[-1] = before[-1].with_changes(comma=comma)
@@ -253,6 +255,38 @@ def spread_arguments(call: cst.Call, index: int, inner: cst.Call) -> cst.Call:
     if comments_of([opening]):
         raise RefusedError("a comment inside the expression would be lost")
     return call.with_changes(args=[*before, *middle, *after])
+
+
+def _chain(node: cst.BaseExpression, opening: cst.BaseParenthesizableWhitespace) -> cst.BaseExpression:
+    """A callee that has become an argument: its dots stand under its beginning, or without comments in one line with the arguments."""
+    spine: list[cst.BaseExpression] = []
+    while isinstance(node, (cst.Attribute, cst.Call, cst.Subscript)) and not node.lpar:
+        spine.append(node)
+        node = node.func if isinstance(node, cst.Call) else node.value
+    dots = [part.dot for part in spine if isinstance(part, cst.Attribute)]
+    multi_line = isinstance(opening, cst.ParenthesizedWhitespace)
+    if not multi_line and comments_of(dots):
+        return spine[0] if spine else node
+    for part in reversed(spine):
+        if isinstance(part, cst.Attribute):
+            before, after = part.dot.whitespace_before, part.dot.whitespace_after
+            if isinstance(opening, cst.ParenthesizedWhitespace):
+                if isinstance(before, cst.ParenthesizedWhitespace):
+                    before = before.with_changes(indent=opening.indent, last_line=opening.last_line)
+                elif _unbroken(before) is not before:
+                    before = _separator(opening)
+            elif not multi_line:
+                before, after = _unbroken(before), _unbroken(after)
+            node = part.with_changes(value=node, dot=part.dot.with_changes(whitespace_before=before, whitespace_after=after))
+        else:
+            node = part.with_changes(**{"func" if isinstance(part, cst.Call) else "value": node})
+    return node
+
+
+def _unbroken(space: cst.BaseParenthesizableWhitespace) -> cst.BaseParenthesizableWhitespace:
+    """No space instead of the end of a line."""
+    broken = isinstance(space, cst.ParenthesizedWhitespace) or "\\" in space.value  # type: ignore[attr-defined]
+    return cst.SimpleWhitespace("") if broken else space
 
 
 def splice_call(outer: cst.Call, index: int, inner: cst.Call) -> cst.Call:
@@ -269,6 +303,10 @@ def splice_call(outer: cst.Call, index: int, inner: cst.Call) -> cst.Call:
         return outer.with_changes(args=[*outer.args[:index], argument.with_changes(value=inner.func), *outer.args[index + 1 :]])
     opening = inner.whitespace_before_args
     after = opening if isinstance(opening, cst.ParenthesizedWhitespace) else cst.SimpleWhitespace(" ")
+    if len(outer.args) == 1 and isinstance(after, cst.ParenthesizedWhitespace) and not _on_lines_of_its_own(outer, argument):
+        # the brackets of the inner call become those of the outer one
+        callee = argument.with_changes(value=inner.func, comma=cst.Comma(whitespace_after=_separator(after)))
+        return outer.with_changes(args=[callee, *middle], whitespace_before_args=opening)
     callee = argument.with_changes(value=inner.func, comma=cst.Comma(whitespace_after=after), whitespace_after_arg=cst.SimpleWhitespace(""))
     callee, *middle = (_indented_as(outer.whitespace_before_args, part) for part in (callee, *middle))
     last = middle[-1]
@@ -276,8 +314,28 @@ def splice_call(outer: cst.Call, index: int, inner: cst.Call) -> cst.Call:
         lost = [last.whitespace_after_arg, *([last.comma] if isinstance(last.comma, cst.Comma) else [])]
         if comments_of(lost):
             raise RefusedError("a comment inside the expression would be lost")
-        middle[-1] = last.with_changes(comma=argument.comma, whitespace_after_arg=argument.whitespace_after_arg)
+        comma = argument.comma
+        if (
+            not isinstance(comma, cst.Comma)
+            and isinstance(last.comma, cst.Comma)
+            and isinstance(argument.whitespace_after_arg, cst.ParenthesizedWhitespace)
+        ):
+            comma = last.comma.with_changes(whitespace_after=argument.whitespace_after_arg)
+            middle[-1] = last.with_changes(comma=comma)
+        else:
+            middle[-1] = last.with_changes(comma=comma, whitespace_after_arg=argument.whitespace_after_arg)
     return outer.with_changes(args=[*outer.args[:index], callee, *middle, *outer.args[index + 1 :]])
+
+
+def _on_lines_of_its_own(call: cst.Call, argument: cst.Arg) -> bool:
+    """Whether the only argument of a call does not begin, or end, next to the brackets."""
+    comma = argument.comma
+    around = [
+        call.whitespace_before_args,
+        argument.whitespace_after_arg,
+        *([comma.whitespace_after] if isinstance(comma, cst.Comma) else []),
+    ]
+    return any(isinstance(space, cst.ParenthesizedWhitespace) for space in around)
 
 
 def _indented_as(opening: cst.BaseParenthesizableWhitespace, argument: cst.Arg) -> cst.Arg:

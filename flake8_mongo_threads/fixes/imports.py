@@ -168,6 +168,7 @@ class Planner:
         self._source = source
         self._frozen = frozen
         self._block = list(_leading_block(names.tree))
+        self._tried = {id(inner) for node in names.tree.body if isinstance(node, ast.Try) for inner in node.body}
 
     def present(self, request: ImportRequest, uses: Sequence[Anchor], replaced: frozenset[tuple[int, str]] = frozenset()) -> bool:
         """Whether the name is there already for every place of use. Raises RefusedError when it cannot be made to mean what is wanted."""
@@ -193,6 +194,35 @@ class Planner:
                 raise RefusedError(f"{name!r} is imported after its use, line {line}")
         return True
 
+    def alias(self, request: ImportRequest, uses: Sequence[Anchor]) -> str:
+        """The other name that the file has for what is wanted, when it has no other and this one holds at every place of use."""
+        if request.alias or local_name(request) in self.names.module.bindings:
+            return ""
+        for name, bindings in self.names.module.bindings.items():
+            imported = bindings[0].import_
+            if imported is not None and imported.alias and imported[:2] == request[:2]:
+                return name if self._holds(imported, uses) else ""
+        froms = [each.module for each in self.names.tree.body if isinstance(each, ast.ImportFrom) and not each.level]
+        if not request.name or request.module in froms:
+            return ""
+        for bindings in self.names.module.bindings.values():
+            imported = bindings[0].import_
+            if imported is not None and imported.module == request.module and not imported.name:
+                return f"{imported.alias or imported.module}.{request.name}" if self._holds(imported, uses) else ""
+        return ""
+
+    def _holds(self, request: ImportRequest, uses: Sequence[Anchor]) -> bool:
+        """Whether an import of the top of the file, or of a ``try`` there, gives its name at every place of use."""
+        name = local_name(request)
+        given = self.names.module.bindings[name]
+        try:
+            if len(given) == 1 and id(given[0].node) in self._tried:
+                deferred = all(self.names.scopes_at(use.line, use.col)[0].deferred for use in uses)
+                return deferred and not any(self._present_at(request, name, use) for use in uses)
+            return self.present(request, uses)
+        except RefusedError:
+            return False
+
     def _present_at(self, request: ImportRequest, name: str, use: Anchor) -> bool:
         """Whether the innermost meaning of the name at a place is the wanted one, from an import in a function. Raises RefusedError."""
         scopes = self.names.scopes_at(use.line, use.col)
@@ -207,6 +237,38 @@ class Planner:
             raise RefusedError(f"the name {name!r} means something else there, line {bindings[0].line}")
         return False
 
+    def guarded(self, request: ImportRequest, uses: Sequence[Anchor]) -> AddImportName | None:
+        """The import to take a name from where the file can do without its package, which it imports in a ``try`` or in functions only.
+
+        None where the package is imported at the top, or by nothing. Raises RefusedError when there is no such import for all places.
+        """
+        top = _package(request.module)
+        if top in sys.stdlib_module_names or not uses:
+            return None
+        imports = [
+            (scope, binding)
+            for scope in self.names.scopes
+            for bindings in scope.bindings.values()
+            for binding in bindings
+            if binding.import_ is not None and _package(binding.import_.module) == top
+        ]
+        if not imports or any(scope is self.names.module and binding.plain for scope, binding in imports):
+            return None
+        around = [self.names.scopes_at(use.line, use.col) for use in uses]
+        for scope, binding in imports:
+            statement = binding.node
+            if not isinstance(statement, ast.ImportFrom) or statement.level or statement.module != request.module or not request.name:
+                continue
+            reached = all(
+                scope in scopes and (use.line > binding.line or scopes[0] is not scope) for use, scopes in zip(uses, around, strict=True)
+            )
+            known = binding.plain if scope is not self.names.module else id(statement) in self._tried
+            lines = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
+            if reached and known and not any(map(self._frozen, lines)):
+                return AddImportName(self._anchor(statement), request.name, request.alias)
+        where = "under a condition" if any(scope is self.names.module for scope, _ in imports) else "in functions"
+        raise RefusedError(f"{top!r} is imported only {where}, line {min(binding.line for _, binding in imports)}")
+
     def plan(self, requests: Sequence[ImportRequest], first_use: int = sys.maxsize) -> list[Change]:
         """The changes that make the (absent) names available. ``first_use`` is the first line that needs one as the module is run."""
         changes: list[Change] = []
@@ -218,7 +280,7 @@ class Planner:
                 changes.append(AddImportName(self._anchor(statement), request.name, request.alias))
             else:
                 new.setdefault(request.module if request.name else f"import {request.module} {request.alias}", []).append(request)
-        for group in new.values():
+        for group in sorted(new.values(), key=lambda group: _package(group[0].module) not in sys.stdlib_module_names):
             changes.append(self._place(group))
         return changes
 

@@ -204,6 +204,16 @@ class _First(cst.CSTTransformer):
         """The (original) parent of the node that is being left."""
         return self._stack[-level]
 
+    def in_format(self, template: str) -> str:
+        """The template as it can stand where the node at hand does: with the other quotes inside an f-string, as all releases read it."""
+        outer = {node.start[-1] for node in self._stack if isinstance(node, cst.FormattedString)}
+        if not outer or not ({*template} & {*outer, "\\"}):
+            return template
+        other = {'"': "'", "'": '"'}
+        if "\\" in template or len(outer) > 1 or other[min(outer)] in template:
+            raise RefusedError("the f-string around it leaves no quotes to write it with")
+        return template.replace(min(outer), other[min(outer)])
+
     def later(self, node: cst.CSTNode, action: _Action) -> None:
         """Do something when an ancestor of the node at hand is left."""
         self._act(node, 0, action)
@@ -226,7 +236,7 @@ def _module_of(node: cst.ImportFrom) -> str:
 
 def _replace(first: _First, change: ReplaceExpr, holes: tuple[cst.CSTNode, ...], original: cst.BaseExpression, current: Any) -> Any:
     nodes = [first.node_of(hole, original, current) for hole in holes]
-    result: Any = first.templates.fill(change.template, nodes)
+    result: Any = first.templates.fill(first.in_format(change.template), nodes)
     parent = first.parent()
     if isinstance(result, cst.Await) and isinstance(parent, cst.Await):
         result = result.expression
@@ -238,6 +248,8 @@ def _replace(first: _First, change: ReplaceExpr, holes: tuple[cst.CSTNode, ...],
         result = result.with_changes(lpar=current.lpar, rpar=current.rpar)
     elif isinstance(result, cst.Comparison) and holes == (original,) and _one_line_walrus(original):
         result = expressions.fit(result, parent, expressions.field_of(parent, original))  # the hole has its parentheses already
+    elif isinstance(original, cst.Await) and change.template == "{0}" and _one_line(original) and first.templates.stands_alone(result):
+        result = expressions.fit(result, parent, expressions.field_of(parent, original))
     elif original.lpar and not isinstance(original, cst.GeneratorExp):
         result = result.with_changes(lpar=[*current.lpar, *result.lpar], rpar=[*result.rpar, *current.rpar])
     else:
@@ -250,7 +262,12 @@ def _replace(first: _First, change: ReplaceExpr, holes: tuple[cst.CSTNode, ...],
 
 
 def _one_line_walrus(node: cst.BaseExpression) -> bool:
-    return isinstance(node, cst.NamedExpr) and len(node.lpar) == 1 and isinstance(node.lpar[0].whitespace_after, cst.SimpleWhitespace)
+    return isinstance(node, cst.NamedExpr) and _one_line(node)
+
+
+def _one_line(node: cst.BaseExpression) -> bool:
+    """Whether one pair of parentheses stands around an expression and next to it."""
+    return len(node.lpar) == 1 and isinstance(node.lpar[0].whitespace_after, cst.SimpleWhitespace)
 
 
 def _wraps(result: Any, current: Any) -> bool:

@@ -4,9 +4,9 @@ import ast
 from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.driver import api, renames
-from flake8_mongo_threads.edits import RenameImport, RenameKeyword, RenameName
+from flake8_mongo_threads.edits import ImportRequest, RenameImport, RenameKeyword, RenameName
 from flake8_mongo_threads.findings import Applicability, Fix
-from flake8_mongo_threads.rules.repair import anchor
+from flake8_mongo_threads.rules.repair import anchor, replace
 from flake8_mongo_threads.rules.thread_pool import executor_fix
 from flake8_mongo_threads.semantics.names import STATE, class_of
 
@@ -91,7 +91,7 @@ def _renamed_attribute(module: "Module", use: "NameUse", node: ast.Attribute, ne
         return None
     fix = Fix(f"Write {name}", Applicability.SAFE, (RenameName(anchor(module, node), name),))
     if use.what == "name":
-        return fix if parent == use.shown.rpartition(".")[0] else None
+        return fix if parent == use.shown.rpartition(".")[0] else _of_another_module(module, use, node, parent, name)
     call = module.index.parents.get(node)
     called = isinstance(call, ast.Call) and call.func is node
     class_id = use.answer.subject.rpartition(".")[0]
@@ -109,6 +109,17 @@ def _renamed_attribute(module: "Module", use: "NameUse", node: ast.Attribute, ne
         if any(isinstance(arg, ast.Starred) for arg in call.args):
             return None
     return fix
+
+
+def _of_another_module(module: "Module", use: "NameUse", node: ast.Attribute, parent: str, name: str) -> Fix | None:
+    """``pymongo.DuplicateKeyError`` as ``pymongo.errors.DuplicateKeyError``, a name of any other module under an import of its own."""
+    if not parent or api.name(parent, name, use.target).status is not api.Status.OK:
+        return None
+    below = parent.removeprefix(f"{use.shown.rpartition('.')[0]}.")
+    if below != parent and api.loaded_by_package(parent, use.target).status is api.Status.OK:
+        return Fix(f"Write {parent}.{name}", Applicability.SAFE, (replace(module, node, f"{{0}}.{below}.{name}", node.value),))
+    edit = replace(module, node, name)
+    return Fix(f"Import {name} from {parent}", Applicability.SAFE, (edit,), (ImportRequest(parent, name),))
 
 
 def _certain(use: "NameUse", new: str) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from flake8_mongo_threads.findings import Applicability
 from flake8_mongo_threads.semantics.scopes import Binding
-from flake8_mongo_threads.semantics.syntax import FUNCTIONS, LOOPS, WITHS, constant, has_star, names_in, path_key, walk
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, LOOPS, WITHS, constant, has_star, last_name, names_in, path_key, walk
 from flake8_mongo_threads.semantics.values import Driver, External, Mapping, Sequence, known
 
 if TYPE_CHECKING:
@@ -23,7 +23,23 @@ def document(module: "Module", node: ast.expr) -> Applicability | None:
     values = known(module.values(node))
     if isinstance(node, ast.Dict) or (len(values) == 1 and isinstance(values[0], Mapping)):
         return Applicability.SAFE
-    return Applicability.UNSAFE if of_collection(module, node) is not None or _has_keys(module, node) else None
+    told = of_collection(module, node) is not None or _declared(module, node) or _has_keys(module, node)
+    return Applicability.UNSAFE if told else None
+
+
+def _declared(module: "Module", node: ast.expr) -> bool:
+    """Whether a parameter is annotated as a mapping."""
+    if not isinstance(node, ast.Name):
+        return False
+    scope = module.index.scope(node).function
+    bindings = module.index.reaching(scope, node.id, node) if scope.binder(node.id) is scope else []
+    if len(bindings) != 1 or bindings[0].how != "param":
+        return False
+    annotation = next((each.annotation for each in scope.params if each.arg == node.id), None)
+    return annotation is not None and last_name(annotation.value if isinstance(annotation, ast.Subscript) else annotation) in _MAPPINGS
+
+
+_MAPPINGS = frozenset(("dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "SON"))
 
 
 def documents(module: "Module", node: ast.expr) -> bool:
@@ -85,7 +101,10 @@ def only_binding(module: "Module", name: ast.Name) -> Binding | None:
 
 
 def _has_keys(module: "Module", node: ast.expr) -> bool:
-    """Whether an item of a name was read or written under a text before, on every way that leads there: ``doc["at"] = now``."""
+    """Whether an item of a name is read or written under a text before, on every way that leads there, or right after: ``doc["at"] = now``.
+
+    Who gives an attribute to it has no list, either.
+    """
     if not isinstance(node, ast.Name):
         return False
     index = module.index
@@ -97,9 +116,13 @@ def _has_keys(module: "Module", node: ast.expr) -> bool:
     uses = [*index.name_loads.get(node.id, ())]
     for use in uses:
         item = index.parents.get(use)
-        if not isinstance(item, ast.Subscript) or item.value is not use or not isinstance(constant(item.slice), str):
+        if isinstance(item, ast.Attribute):
+            told = isinstance(item.ctx, ast.Store)
+        else:
+            told = isinstance(item, ast.Subscript) and item.value is use and isinstance(constant(item.slice), str)
+        if not told or item is None or index.scope(use) is not scope:
             continue
-        if index.scope(use) is not scope or not _passed(module, item, ways):
+        if not _passed(module, item, ways) and not _follows(module, item, node):
             continue
         if [id(b) for b in index.reaching(scope, node.id, use)] == [id(b) for b in bindings]:
             return True
@@ -128,6 +151,15 @@ def _passed(module: "Module", item: ast.AST, ways: dict[tuple[int, str], int]) -
             return False
         child = up
     return True
+
+
+def _follows(module: "Module", item: ast.AST, node: ast.expr) -> bool:
+    """Whether the very next statement of the block evaluates an expression."""
+    index = module.index
+    first, second = index.place.get(index.statement(node)), index.place.get(index.statement(item))
+    if first is None or second is None or isinstance(index.statement(node), (*LOOPS, *WITHS, ast.If, ast.Try)):
+        return False
+    return first[:2] == second[:2] and second[2] == first[2] + 1 and _passed(module, item, {(id(first[0]), first[1]): second[2] + 1})
 
 
 # Filters
@@ -174,11 +206,19 @@ def can_be_none(module: "Module", node: ast.expr | None) -> bool:
     for up in index.ancestors(node):
         if isinstance(up, ast.If) and child in up.body and _says_there_is(up.test, node.id):
             return False
+        if isinstance(up, ast.IfExp) and child is up.body and _says_there_is(up.test, node.id):
+            return False
+        if isinstance(up, ast.BoolOp) and isinstance(up.op, ast.And) and any(_says_there_is(v, node.id) for v in _before(up.values, child)):
+            return False
         if up is binder.node:
             break
         child = up
     bindings = index.reaching(binder, node.id, node) if binder is index.scope(node).function else binder.bindings[node.id]
     return any(map(_gives_none, bindings))
+
+
+def _before(values: list[ast.expr], child: ast.AST) -> list[ast.expr]:
+    return values[: next((position for position, value in enumerate(values) if value is child), 0)]
 
 
 def _says_there_is(test: ast.expr, name: str) -> bool:

@@ -11,7 +11,7 @@ from flake8_mongo_threads.rules.repair import anchor, rename, replace, source
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import repeating_loop
 from flake8_mongo_threads.semantics.syntax import FUNCTIONS, LOOPS, TRIES, WITHS, last_name, walk
-from flake8_mongo_threads.semantics.values import External
+from flake8_mongo_threads.semantics.values import Driver, External
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.facts import ClientBuilt
@@ -76,7 +76,7 @@ def hoisted(module: "Module", fact: "ClientBuilt") -> Fix | None:
     statement = index.statement(call)
     target = single_target(statement)
     if target is not None and _derived(statement.value, call) and steady(module, statement.value, lambda n: _changes(module, n, top)):  # type: ignore[attr-defined]
-        return _moved_out(module, scope, loop, top, statement, target)
+        return _moved_out(module, scope, loop, top, statement, target, call)
     if isinstance(statement, WITHS) and any(item.context_expr is call for item in statement.items):
         return _with_outside(module, scope, loop, top, statement)
     return _named_outside(module, top, call)
@@ -102,7 +102,9 @@ def _outermost(module: "Module", loop: ast.AST) -> ast.AST | None:
     return top if top in index.place else None
 
 
-def _moved_out(module: "Module", scope: Scope, loop: ast.AST, top: ast.AST, statement: ast.AST, target: ast.Name) -> Fix | None:
+def _moved_out(
+    module: "Module", scope: Scope, loop: ast.AST, top: ast.AST, statement: ast.AST, target: ast.Name, call: ast.Call
+) -> Fix | None:
     owner, field, _ = module.index.place[statement]
     loads = only_loads(module, scope, target)
     if owner is not loop or field != "body" or loads is None:
@@ -111,7 +113,7 @@ def _moved_out(module: "Module", scope: Scope, loop: ast.AST, top: ast.AST, stat
     start = (statement.end_lineno or 0, statement.end_col_offset or 0)  # type: ignore[attr-defined]
     if any((load.lineno, load.col_offset) < start for load in inside if module.index.scope(load).function is scope):
         return None
-    uses = _uses(module, inside, top)
+    uses = _uses(module, inside, top, call)
     if uses is None or len(uses.closes) > 1:
         return None
     edits: list[Edit] = [MoveStatement(anchor(module, statement), anchor(module, top))]
@@ -338,8 +340,11 @@ class _Uses(NamedTuple):
     closes: list[ast.stmt]
 
 
-def _uses(module: "Module", loads: list[ast.Name], region: ast.AST) -> _Uses | None:
-    """What is done with a client (or what was made from it); None when it escapes, or is closed in a way that cannot be moved."""
+def _uses(module: "Module", loads: list[ast.Name], region: ast.AST, build: ast.Call | None = None) -> _Uses | None:
+    """What is done with a client (or what was made from it); None when it escapes, or is closed in a way that cannot be moved.
+
+    With ``build`` the closing of other clients that this file builds does not matter.
+    """
     index = module.index
     level = Applicability.SAFE
     closes: list[ast.stmt] = []
@@ -370,8 +375,15 @@ def _uses(module: "Module", loads: list[ast.Name], region: ast.AST) -> _Uses | N
             level = Applicability.UNSAFE
     for call, _, method in module.calls.methods:
         if method.name in ("close", "aclose") and method.owner.family == "client" and call not in calls and index.within(call, region):
-            return None
+            if not _another(module, method.owner, build):
+                return None
     return _Uses(level, closes)
+
+
+def _another(module: "Module", owner: Driver, build: ast.Call | None) -> bool:
+    """Whether a client is certainly not the one that is built there."""
+    site = owner.site
+    return build is not None and site is not None and site.node is not build and site.node in {each.call for each in module.builds}
 
 
 def closes_of(module: "Module", loads: list[ast.Name], region: ast.AST) -> list[ast.stmt] | None:
@@ -537,14 +549,23 @@ def _hidden(module: "Module", node: ast.AST, home: Scope, before: ast.AST) -> bo
 
 def _already(module: "Module", value: ast.expr, statements: list[ast.stmt]) -> str:
     """The name of the same expression's value among earlier statements, bound once; empty when there is none."""
-    wanted = ast.dump(value)
+    wanted = _written(module, value)
     for statement in statements:
         target = single_target(statement)
-        if target is not None and ast.dump(statement.value) == wanted:  # type: ignore[attr-defined]
+        if target is not None and _written(module, statement.value) == wanted:  # type: ignore[attr-defined]
             scope = module.index.scope(statement)
             if len(scope.bindings.get(target.id, ())) == 1:
                 return target.id
     return ""
+
+
+def _written(module: "Module", value: ast.expr) -> str:
+    """The expression as a text that is equal for the same class under another name: ``pm.MongoClient()`` and ``MongoClient()``."""
+    if isinstance(value, ast.Call):
+        values = list(module.values(value.func))
+        if len(values) == 1 and isinstance(values[0], External):
+            return f"{values[0].path}({', '.join(map(ast.dump, (*value.args, *value.keywords)))})"
+    return ast.dump(value)
 
 
 def _fresh(module: "Module") -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flake8_mongo_threads.findings import Applicability, Finding, Fix
 from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.rules.repair import replace
-from flake8_mongo_threads.semantics.syntax import text_of
+from flake8_mongo_threads.semantics.syntax import path_key, text_of
 from flake8_mongo_threads.semantics.truth import TruthTest
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def check(module: "Module", test: TruthTest) -> Iterator[Finding]:
 
 
 def _fix(module: "Module", test: TruthTest) -> Fix | None:
-    """``X is not None``, or ``X is None`` for ``not X``; where the value of ``X or Y`` is used there is no simple form."""
+    """``X is not None``, or ``X is None`` for ``not X``; ``X if X is not None else Y`` for the value of ``X or Y``."""
     parent = module.index.parents.get(test.node)
     edit = None
     if isinstance(parent, ast.UnaryOp):
@@ -90,4 +90,6 @@ def _fix(module: "Module", test: TruthTest) -> Fix | None:
         edit = replace(module, parent, "{0} is not None", test.node)
     elif not isinstance(parent, ast.BoolOp) or test.only_truth:
         edit = replace(module, test.node, "{0} is not None", test.node)
+    elif isinstance(parent.op, ast.Or) and len(parent.values) == 2 and parent.values[0] is test.node and path_key(test.node):
+        edit = replace(module, parent, "{0} if {0} is not None else {1}", test.node, parent.values[1])
     return Fix("Compare with None", Applicability.SAFE, (edit,)) if edit is not None else None

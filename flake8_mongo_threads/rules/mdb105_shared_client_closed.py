@@ -10,7 +10,7 @@ from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.rules.repair import anchor
 from flake8_mongo_threads.semantics.lifetime import SharedClientClosed
 from flake8_mongo_threads.semantics.releases import closes_for_good
-from flake8_mongo_threads.semantics.syntax import TRIES
+from flake8_mongo_threads.semantics.syntax import TRIES, path_key
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -114,7 +114,20 @@ def _removed(module: "Module", fact: SharedClientClosed) -> Fix | None:
     owner, field, _ = module.index.place[parent]
     if isinstance(owner, TRIES) and field == "finalbody" and len(owner.finalbody) == 1:  # type: ignore[attr-defined]
         return Fix("Remove the close", Applicability.UNSAFE, (Unwrap(anchor(module, owner)),))
-    return Fix("Remove the close", Applicability.UNSAFE, (DeleteStatement(anchor(module, parent)),))
+    gone: ast.AST = parent
+    while isinstance(owner, ast.If) and owner.body == [gone] and not owner.orelse and path_key(_asked(owner.test)):
+        if any("#" in line for line in module.source.lines[owner.lineno - 1 : owner.end_lineno]):
+            break
+        gone = owner
+        owner, _, _ = module.index.place[gone]
+    return Fix("Remove the close", Applicability.UNSAFE, (DeleteStatement(anchor(module, gone)),))
+
+
+def _asked(test: ast.expr) -> ast.expr:
+    """What a condition asks about: ``client`` in ``client is not None``."""
+    if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.comparators[0], ast.Constant):
+        return test.left
+    return test.operand if isinstance(test, ast.UnaryOp) else test
 
 
 def _names_close(module: "Module", expression: ast.AST) -> bool:

@@ -4,11 +4,13 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flake8_mongo_threads.edits import ImportRequest
+from flake8_mongo_threads.driver import api
+from flake8_mongo_threads.edits import Edit, ImportRequest, MakeAsync, ReplaceExpr
 from flake8_mongo_threads.findings import Applicability, Finding, Fix
 from flake8_mongo_threads.rules import repair
 from flake8_mongo_threads.rules.base import Example, Rule
 from flake8_mongo_threads.semantics.awaiting import WrongForm, can_await
+from flake8_mongo_threads.semantics.names import class_of
 
 if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
@@ -114,7 +116,7 @@ def check(module: "Module", fact: WrongForm) -> Iterator[Finding]:
 def _fix(module: "Module", fact: WrongForm) -> Fix | None:
     safe = Applicability.SAFE
     if fact.cure == "drop" and isinstance(fact.at, ast.Await):
-        return Fix("Drop the await", safe, (repair.drop_await(module, fact.at),))
+        return Fix("Drop the await", safe, (repair.drop_await(module, fact.at), *_awaited_at_its_end(module, fact.at)))
     if fact.cure == "thread" and isinstance(fact.node, ast.Call):
         return repair.offload(module, fact.node, fact.at)
     if not can_await(module, fact.node):
@@ -122,6 +124,8 @@ def _fix(module: "Module", fact: WrongForm) -> Fix | None:
     if fact.cure == "await":
         return Fix("Await it first", safe, (repair.insert_await(module, fact.node),))
     if fact.cure in ("await+async", "async"):
+        if isinstance(fact.at, ast.With) and len(fact.at.items) > 1:
+            return _all_items(module, fact.at)
         edit = repair.make_async(module, fact.at)
         if edit is None:
             return None
@@ -133,6 +137,32 @@ def _fix(module: "Module", fact: WrongForm) -> Fix | None:
     if fact.cure == "plain" and fact.form == "async for":
         return _listed(module, fact)
     return None
+
+
+def _all_items(module: "Module", block: ast.With) -> Fix | None:
+    """``with client.start_session() as s, s.start_transaction():`` of the asynchronous client, where nothing else is entered."""
+    facts = {id(fact.node): fact for fact in module.facts(WrongForm) if fact.at is block}
+    found = [facts.get(id(item.context_expr)) for item in block.items]
+    edits: list[Edit] = []
+    for item, fact in zip(block.items, found, strict=True):
+        if fact is None or fact.cure not in ("await+async", "async"):
+            return None
+        if fact.cure == "await+async":
+            edits.append(repair.insert_await(module, item.context_expr))
+    return Fix("Use 'async with'", Applicability.SAFE, (*edits, MakeAsync(repair.anchor(module, block), 0, True)))
+
+
+def _awaited_at_its_end(module: "Module", node: ast.Await) -> list[ReplaceExpr]:
+    """``(await coll.find()).to_list()``: what the last method of the chain gives is what has to be awaited."""
+    kind, parents = module.inference.kind(module, node.value), module.index.parents
+    chain: ast.AST = node
+    last = ""
+    while isinstance(name := parents.get(chain), ast.Attribute) and isinstance(call := parents.get(name), ast.Call) and call.func is name:
+        chain, last = call, name.attr
+    if kind is None or not last or isinstance(parents.get(chain), ast.Await):
+        return []
+    coroutine = api.member_kind(class_of(*kind.kind), last) == "coroutine"
+    return [repair.insert_await(module, chain)] if coroutine else []
 
 
 def _listed(module: "Module", fact: WrongForm) -> Fix | None:

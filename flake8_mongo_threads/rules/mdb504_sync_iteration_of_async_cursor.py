@@ -76,7 +76,7 @@ RULE = Rule(
         "async for, await cursor.to_list(), asynchronous comprehensions.",
         "Synchronous cursors, documents and lists that an awaited call gave.",
     ),
-    known_limits=("In a plain def, a lambda or a generator expression there is no fix: the function itself must become async.",),
+    known_limits=("In a plain def or a lambda there is no fix: the function itself must become async.",),
     references=("https://www.mongodb.com/docs/languages/python/pymongo-driver/current/reference/migration/",),
 )
 
@@ -96,19 +96,39 @@ def check(module: "Module", fact: SyncIteration) -> Iterator[Finding]:
 
 
 def _fix(module: "Module", fact: SyncIteration) -> Fix | None:
+    fix = _awaited(module, fact)
+    made = fact.node.value if isinstance(fact.node, ast.Await) else fact.node
+    returned = isinstance(made, ast.Call) and any(edge.node is made for edge in module.calls.inside(module.index.scope(made).function))
+    return fix._replace(isolation=repair.HANDED_OUT) if fix is not None and returned else fix
+
+
+def _awaited(module: "Module", fact: SyncIteration) -> Fix | None:
     if fact.owner.family == "change-stream" and not isinstance(fact.at, (ast.For, ast.comprehension)):
         return None
     edits: list[Edit] = [repair.insert_await(module, fact.node)] if fact.unawaited else []
     if isinstance(fact.at, (ast.For, ast.comprehension)):
         owner = module.index.parents.get(fact.at) if isinstance(fact.at, ast.comprehension) else fact.at
+        if isinstance(owner, ast.GeneratorExp) and owner.generators[0] is fact.at and fact.at.iter is fact.node:
+            return _read_first(module, fact, owner)
         edit = repair.make_async(module, fact.at)
         if edit is None or owner is None or not can_await(module, owner):
             return None
         return Fix("Use 'async for'", Applicability.SAFE, (*edits, edit))
-    if not can_await(module, fact.node) or fact.how in ("next", "iter", "reversed", "unpack", "yield from", "islice"):
+    if not can_await(module, fact.node) or fact.how in ("next", "iter", "reversed", "yield from", "islice"):
         return None
-    listed = "to_list(None)" if fact.owner.flavour == "motor" else "to_list()"
-    template = f"await (await {{0}}).{listed}" if fact.unawaited else f"await {{0}}.{listed}"
+    template = _template(fact)
     if isinstance(fact.at, ast.Call) and fact.how == "list" and len(fact.at.args) == 1 and not fact.at.keywords:
         return Fix("Await its to_list()", Applicability.SAFE, (repair.replace(module, fact.at, template, fact.node),))
     return Fix("Await its to_list()", Applicability.SAFE, (repair.replace(module, fact.node, template, fact.node),))
+
+
+def _template(fact: SyncIteration) -> str:
+    listed = "to_list(None)" if fact.owner.flavour == "motor" else "to_list()"
+    return f"await (await {{0}}).{listed}" if fact.unawaited else f"await {{0}}.{listed}"
+
+
+def _read_first(module: "Module", fact: SyncIteration, owner: ast.GeneratorExp) -> Fix | None:
+    """``sum(d["n"] for d in cursor)``: the first iterable of a generator is evaluated where the generator is made."""
+    if fact.owner.family == "change-stream" or not can_await(module, owner):
+        return None
+    return Fix("Await its to_list()", Applicability.SAFE, (repair.replace(module, fact.node, _template(fact), fact.node),))

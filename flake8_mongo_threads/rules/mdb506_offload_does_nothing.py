@@ -128,6 +128,9 @@ def check(module: "Module", fact: Offload) -> Iterator[Finding]:
 
 def _fix(module: "Module", fact: Offload) -> Fix | None:
     call, work = fact.node, fact.work
+    if isinstance(work.target, ast.Lambda) and _can_drain(fact) and not _is_no_chain(work.target.body):
+        edit = repair.replace(module, work.target.body, "list({0})", work.target.body)
+        return Fix("Drain the cursor on the thread", Applicability.SAFE, (edit,))
     if not isinstance(fact.value, Method) or not isinstance(work.target, ast.Attribute) or has_star(call):
         return None
     if work.launcher.passing != spawners.REST or keyword(call, work.launcher.keyword) is not None or work.path.endswith(".submit"):
@@ -144,9 +147,7 @@ def _fix(module: "Module", fact: Offload) -> Fix | None:
         return Fix(
             "Await it on the event loop", Applicability.SAFE, (repair.replace(module, call, f"{{0}}({holes})", work.target, *arguments),)
         )
-    if fact.how not in (LAZY, BATCH) or not fact.flows or fact.owner is None or fact.owner.flavour != "sync":
-        return None
-    if any(use.how != "iteration" or use.collected for use in fact.flows) or any(isinstance(a, ast.NamedExpr) for a in arguments):
+    if not _can_drain(fact) or any(isinstance(a, ast.NamedExpr) for a in arguments):
         return None
     before = call.args[: work.launcher.index]
     position = len(before) + 1
@@ -155,3 +156,17 @@ def _fix(module: "Module", fact: Offload) -> Fix | None:
     template = f"{{0}}({head}lambda: list({{{position}}}({holes})))"
     edit = repair.replace(module, call, template, call.func, *before, work.target, *arguments)
     return Fix("Drain the cursor on the thread", Applicability.SAFE, (edit,))
+
+
+def _can_drain(fact: Offload) -> bool:
+    """Whether a cursor of the synchronous driver is handed over, and its documents are all that is wanted."""
+    if fact.how not in (LAZY, BATCH) or not fact.flows or fact.owner is None or fact.owner.flavour != "sync":
+        return False
+    return all(use.how == "iteration" and not use.collected for use in fact.flows)
+
+
+def _is_no_chain(node: ast.expr) -> bool:
+    """Whether an expression is more than one chain of calls."""
+    while isinstance(node, (ast.Call, ast.Attribute)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return not isinstance(node, (ast.Name, ast.Subscript))

@@ -20,6 +20,7 @@ from flake8_mongo_threads.edits import (
 )
 from flake8_mongo_threads.findings import Applicability, Fix
 from flake8_mongo_threads.rules.bulk_builder import list_of_operations
+from flake8_mongo_threads.rules.credentials import authenticated
 from flake8_mongo_threads.rules.documents import (
     can_be_none,
     changed,
@@ -212,6 +213,8 @@ def modern(module: "Module", use: "NameUse") -> Fix | None:
         return None
     if family == "collection" and name in ("initialize_ordered_bulk_op", "initialize_unordered_bulk_op"):
         return list_of_operations(module, node, call, asynchronous=flavour != "sync")
+    if (family, name, flavour) == ("database", "authenticate", "sync"):
+        return authenticated(module, node, call)
     if flavour != "sync" and call not in module.index.awaited:
         return None
     maker = _CALLS.get((family, name))

@@ -42,7 +42,7 @@ def old_import(module: "Module", alias: ast.alias) -> Fix | None:
     if not isinstance(statement, ast.ImportFrom) or statement.level or statement.module is None:
         return None
     path, local = f"{statement.module}.{alias.name}", alias.asname or alias.name
-    if len(statement.names) == 1 and _remark(module, statement):
+    if len(statement.names) == 1 and remark(module, statement):
         return None
     if sum(len(scope.bindings.get(local, ())) for scope in module.index.scopes) != 1 or _exported(module, local):
         return None
@@ -84,7 +84,7 @@ def _dropped(module: "Module", statement: ast.ImportFrom, alias: ast.alias) -> E
     return ReplaceImport(here, (MovedName(alias.name),)) if len(statement.names) > 1 else DeleteStatement(here)
 
 
-def _remark(module: "Module", statement: ast.stmt) -> bool:
+def remark(module: "Module", statement: ast.stmt) -> bool:
     """Whether a comment for people stands behind a statement, which would go along with it."""
     span = module.source.span(statement)
     behind = module.source.lines[span.end_line - 1][span.end_col :].partition("#")

@@ -80,16 +80,29 @@ def needs_the_loop(function: ast.AST) -> bool:
 
 
 def make_async(module: "Module", at: ast.AST, asynchronous: bool = True) -> Edit | None:
-    """Turn a ``for``, a comprehension clause or a ``with`` of one item into its ``async`` form or back; None where it cannot be."""
+    """Turn a ``for``, a comprehension clause or a ``with`` into its ``async`` form or back; None where it cannot be.
+
+    A ``with`` of several items is turned where all are of the same colour, and nothing but their form is wrong.
+    """
     if isinstance(at, (ast.For, ast.AsyncFor)):
         return MakeAsync(anchor(module, at), 0, asynchronous)
     if isinstance(at, (ast.With, ast.AsyncWith)):
-        return MakeAsync(anchor(module, at), 0, asynchronous) if len(at.items) == 1 else None
+        alike = len(at.items) == 1 or all(_of_colour(module, item.context_expr, asynchronous) for item in at.items)
+        return MakeAsync(anchor(module, at), 0, asynchronous) if alike else None
     if isinstance(at, ast.comprehension):
         owner = module.index.parents.get(at)
         if isinstance(owner, COMPREHENSIONS) and not isinstance(owner, ast.GeneratorExp):
             return MakeAsync(anchor(module, owner), owner.generators.index(at), asynchronous)
     return None
+
+
+_ENTERED = frozenset(("client", "session", "bind"))
+"""What is entered as it stands in either colour."""
+
+
+def _of_colour(module: "Module", node: ast.expr, asynchronous: bool) -> bool:
+    kind = module.inference.kind(module, node)
+    return kind is not None and kind.family in _ENTERED and kind.flavour == ("async" if asynchronous else "sync")
 
 
 _TAKES_KEYWORDS = frozenset(("submit", "to_thread", "run_in_threadpool", "add_task", "enqueue", "spawn", "start_soon"))
@@ -134,17 +147,52 @@ def source(module: "Module", node: ast.expr | ast.stmt) -> str:
     return lines[0][span.col :] + "".join(lines[1:-1]) + lines[-1][: span.end_col]
 
 
+HANDED_OUT = "cursor handed out"
+"""Who makes a cursor and who reads it are not changed in one round: the one sees what became of the other."""
+
+
 def listed(module: "Module", fact: UseAfterClose) -> Fix | None:
     """``return coll.find(…)`` inside the block that closes becomes ``return list(…)`` or ``return await ….to_list()``."""
     value = fact.value
     if not fact.escapes or value is None or fact.owner.family not in CURSORS or isinstance(value, ast.GeneratorExp):
         return None
+    if _wanted_as_cursor(module, value):
+        return None
     title = "Read the documents before the client closes"
-    # where the block does not make the client, its owner may mean to open it again
-    level = Applicability.SAFE if fact.made_here else Applicability.UNSAFE
+    # where the block does not make the client, its owner may mean to open it again; what aggregate gives works for one batch,
+    # and who gets it may ask for more than its documents
+    level = Applicability.SAFE if fact.made_here and fact.owner.family == "cursor" else Applicability.UNSAFE
     if fact.owner.flavour == "sync":
         return Fix(title, level, (replace(module, value, "list({0})", value),))
-    if isinstance(value, ast.Await) or not can_await(module, value):
+    if not can_await(module, value):
         return None
     length = "" if fact.owner.flavour == "async" else "None"
-    return Fix(title, level, (replace(module, value, f"await {{0}}.to_list({length})", value),))
+    return Fix(title, level, (replace(module, value, f"await {{0}}.to_list({length})", value),), isolation=HANDED_OUT)
+
+
+def _wanted_as_cursor(module: "Module", returned: ast.expr) -> bool:
+    """Whether a caller in this file does with what a function returns what a list does not allow: ``async for``, or a method."""
+    index = module.index
+    scope = index.scope(returned).function
+    pending: list[ast.AST] = [edge.node for edges in module.calls.edges.values() for edge in edges if edge.target.scope is scope]
+    seen: set[ast.AST] = set()
+    while pending:
+        node = pending.pop()
+        parent = index.parents.get(node)
+        if parent is None or node in seen:
+            continue
+        seen.add(node)
+        if isinstance(parent, ast.Await):
+            pending.append(parent)
+        elif isinstance(parent, ast.Attribute):
+            return True
+        elif isinstance(parent, (ast.AsyncFor, ast.comprehension)) and parent.iter is node:
+            if isinstance(parent, ast.AsyncFor) or parent.is_async:
+                return True
+        elif isinstance(parent, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
+            targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target]
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    binder = index.scope(target).binder(target.id)
+                    pending += [load for load in index.name_loads.get(target.id, ()) if index.scope(load).binder(target.id) is binder]
+    return False

@@ -93,16 +93,13 @@ class Increment(NamedTuple):
 
     key: ast.expr
     value: ast.BinOp
+    delta: ast.expr
+    """What is added or taken away."""
 
     @property
     def sign(self) -> str:
         """The sign of the change."""
         return "-" if isinstance(self.value.op, ast.Sub) else ""
-
-    @property
-    def delta(self) -> ast.expr:
-        """What is added or taken away."""
-        return self.value.right
 
 
 class ReplaceAfterRead:
@@ -271,7 +268,12 @@ def _reached(module: "Module", scope: Scope, edge: Edge) -> Iterator[Frame]:
         yield frame
         if frame.depth < MAX_DEPTH:
             for inner in frame.module.calls.inside(frame.scope):
-                if isinstance(inner.node, ast.Call) and inner.how == "call" and inner.target.module is not module and _may_write(inner.target):
+                if (
+                    isinstance(inner.node, ast.Call)
+                    and inner.how == "call"
+                    and inner.target.module is not module
+                    and _may_write(inner.target)
+                ):
                     deeper = enter(frame, invocation(frame.module, inner.node), inner.target)
                     if deeper is not None:
                         pending.append(deeper)
@@ -771,29 +773,87 @@ def _increments(result: LostUpdate, write: Write, update: ast.expr, origin: Orig
             continue
         result.display = update
         for field, written in zip(value.keys, value.values, strict=True):
-            if (
-                field is not None
-                and isinstance(written, ast.BinOp)
-                and isinstance(written.op, (ast.Add, ast.Sub))
-                and _simple(write, written.right)
-            ):
-                left = trace(write.frame, written.left)
+            if field is None or not isinstance(written, ast.BinOp) or not isinstance(written.op, (ast.Add, ast.Sub)):
+                continue
+            base, delta = written.left, written.right
+            if isinstance(written.op, ast.Add) and constant(base) is not None:
+                base, delta = delta, base
+            if _simple(write, delta) and _direct(write.frame, base):
                 path = field_path(write.frame, field)
-                if _direct(written.left) and any(
-                    o.read.node is origin.read.node and o.path == path and not o.computed and not o.text for o in left
-                ):
-                    result.increments.append(Increment(field, written))
+                reads = trace(write.frame, base)
+                if any(o.read.node is origin.read.node and o.path == path and not o.computed and not o.text for o in reads):
+                    result.increments.append(Increment(field, written, delta))
 
 
-def _direct(node: ast.expr) -> bool:
-    """Whether an expression is the field itself: ``doc["n"]``, ``doc.get("n", 0)``, a name that holds it."""
+def _direct(frame: Frame, node: ast.expr, depth: int = 3) -> bool:
+    """Whether an expression is the field itself, nothing or zero where it is missing: ``doc["n"]``, ``doc.get("n", 0)``, a name for it."""
     if isinstance(node, ast.BoolOp):
-        node = node.values[0]
-    while isinstance(node, (ast.Subscript, ast.Attribute)) or (
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get"
+        return isinstance(node.op, ast.Or) and len(node.values) == 2 and _nothing(node.values[1]) and _direct(frame, node.values[0], depth)
+    if isinstance(node, ast.Name):
+        found = bindings_of(frame, node)
+        return (
+            depth > 0
+            and found is not None
+            and bool(found[1])
+            and all(b.how in ("assign", "ann") and not b.path and _is_direct(frame, b.value, depth - 1) for b in found[1])
+        )
+    outermost = node
+    key: object = None
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Subscript):
+            key = constant(node.slice)
+            node = node.value
+        elif isinstance(node, ast.Attribute):
+            key = node.attr
+            node = node.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get" and not node.keywords:
+            if len(node.args) > 1 and not (_nothing(node.args[1]) if node is outermost else isinstance(node.args[1], ast.Dict)):
+                return False
+            key = constant(node.args[0]) if node.args else None
+            node = node.func.value
+        else:
+            return node is not outermost and isinstance(node, (ast.Call, ast.Await))  # the read itself
+    return _as_read(frame, node, key, 3)
+
+
+def _as_read(frame: Frame, name: ast.Name, key: object, depth: int) -> bool:
+    """Whether a document is as it was read, or holds nothing there where there was none: no other value was put into it."""
+    index = frame.module.index
+    scope = index.scope(name).function
+    if any(
+        index.scope(store.target).function is scope for store in index.items_of.get(name.id, ()) if key in (None, _key_of(store.target))
     ):
-        node = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node.value  # type: ignore[union-attr]
-    return isinstance(node, ast.Name)
+        return False
+    if any(index.scope(call).function is scope for call, _ in index.mutations.get(name.id, ())):
+        return False
+    found = bindings_of(frame, name)
+    pending: list[object] = [binding.value for binding in found[1] if binding.how in ("assign", "ann")] if found is not None else []
+    while pending:
+        value = pending.pop()
+        if isinstance(value, ast.BoolOp):
+            pending += value.values
+        elif isinstance(value, ast.IfExp):
+            pending += [value.body, value.orelse]
+        elif isinstance(value, ast.Dict):
+            for each, item in zip(value.keys, value.values, strict=True):
+                if each is None or constant(each) is None or (constant(each) == key and not _nothing(item)):
+                    return False
+        elif isinstance(value, ast.Name) and value.id != name.id and (depth <= 0 or not _as_read(frame, value, key, depth - 1)):
+            return False
+    return True
+
+
+def _key_of(target: ast.expr) -> object:
+    return constant(target.slice) if isinstance(target, ast.Subscript) else None
+
+
+def _is_direct(frame: Frame, value: object, depth: int) -> bool:
+    return isinstance(value, ast.expr) and not isinstance(value, ast.Constant) and _direct(frame, value, depth)
+
+
+def _nothing(node: ast.expr) -> bool:
+    """Whether it is what ``$inc`` takes for a field that is not there."""
+    return isinstance(node, ast.Constant) and not isinstance(node.value, (bool, str, bytes)) and not node.value
 
 
 _NUMBERS = frozenset(("builtins.int", "builtins.float", "builtins.len"))

@@ -41,7 +41,7 @@ skip, limit, simple projections and batches, getMore, killCursors, count, distin
 ``$limit``, ``$group`` that counts, ``$changeStream`` without events), the unique index on ``_id``, and multi-document transactions:
 writes are undone on abort, an operation of a transaction that never started (or that an error ended) is answered with
 NoSuchTransaction (251, label TransientTransactionError), and an error inside a transaction ends it. What it cannot do, it refuses
-with an error; it has no isolation between transactions, no index but ``_id`` (creating one is accepted and does nothing), no dotted
+with an error; it has no isolation between transactions, no index but ``_id`` (creating one is accepted and does nothing, and so is mapReduce), no dotted
 field names, no authentication and no retryable-write de-duplication.
 """
 
@@ -648,6 +648,7 @@ _HANDLERS: dict[str, Callable[[FakeServer, Command, _Transaction | None], Docume
     "killCursors": FakeServer._kill_cursors,
     "listCollections": FakeServer._list_collections,
     "listIndexes": FakeServer._list_indexes,
+    "mapReduce": FakeServer._nothing,
     "ping": FakeServer._nothing,
     "update": FakeServer._update,
 }
