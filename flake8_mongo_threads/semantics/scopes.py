@@ -480,12 +480,23 @@ class Index:
             # what stands in ``finally``, or in a handler of the same ``try``, runs however the body is left
             if isinstance(owner, TRIES) and ((id(owner), "finalbody") in blocks or (field == "body" and (id(owner), "handlers") in blocks)):
                 return False
-        for owner, field, _ in path:
+        left: ast.AST | None = None
+        for at, (owner, field, _) in enumerate(path):
             if (id(owner), field) in blocks:
                 return False
+            if left is not None:
+                # on the way out of a loop that ``break`` ends, nothing after the binding runs
+                if owner is left:
+                    left = None
+                continue
             block = getattr(owner, field, None)
             if isinstance(block, list) and block and isinstance(block[0], ast.stmt) and ends(block):
-                return True
+                left = next((o for o, f, _ in path[at:] if isinstance(o, LOOPS) and f == "body"), None)
+                if not isinstance(block[-1], (ast.Break, ast.Continue)) or left is None or (id(left), "body") in blocks:
+                    return True
+                if owner is left:
+                    left = None
+                continue
             if isinstance(owner, ast.If):
                 other = "orelse" if field == "body" else "body"
                 if (id(owner), other) in blocks:
@@ -681,6 +692,10 @@ def _assign(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
 
 def _annotated(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
     bind_target(index, scope, node.target, node.value, "ann", node.annotation)
+
+
+def _type_alias(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    _bind(scope, Binding(node.name.id, "assign", node.name, node.value, scope))
 
 
 def _augmented(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
@@ -951,3 +966,5 @@ _SPECIALS: dict[type, Callable[[Index, Scope, Any, Queue], None]] = {
     ast.UnaryOp: _unary,
     **dict.fromkeys(TRIES, _try),
 }
+if hasattr(ast, "TypeAlias"):  # Python 3.12
+    _SPECIALS[ast.TypeAlias] = _type_alias
