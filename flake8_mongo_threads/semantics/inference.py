@@ -7,6 +7,7 @@ context managers, awaits and the stores of web frameworks. Every search has a ca
 
 import ast
 import builtins
+import collections
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -125,6 +126,9 @@ _MADE_OF_ARGUMENTS = frozenset((*_NAMESPACES, _NAMED_TUPLE + "()"))
 _STORES_OF_FRAMEWORKS = frozenset(("app.state", "app.ctx", "app.extensions", "app.config"))
 """What applications have of themselves, for programs to put things in."""
 _APPLICATION_NAMES = frozenset(("app", "application", "bot"))
+
+_PLAIN_TYPES: dict[str, type] = {f"builtins.{plain.__name__}()": plain for plain in (str, bytes, int, float, bool)}
+"""Objects that annotations name beside a driver's: ``client: MongoClient | str``."""
 
 _PLAIN_BASES = frozenset(
     ("builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "typing_extensions.Protocol", "typing_extensions.Generic")
@@ -336,9 +340,14 @@ class Inference:
 
     def _annotated(self, module: "Module", annotation: ast.expr | None, value: ast.expr | None, scope: Scope) -> Values:
         by_value = self.values(module, value) if value is not None else BOTTOM
-        if known(by_value) and UNKNOWN not in by_value and not all(isinstance(v, External) for v in known(by_value)):
+        written = constant(value)
+        certain = bool(known(by_value)) and UNKNOWN not in by_value and not _only_external(by_value)
+        if certain and not isinstance(written, str):
             return by_value
         if by_value and any(isinstance(v, External) and v.path == "typing.TypeAlias" for v in self.values(module, annotation, scope)):
+            named = _parsed(written) if isinstance(written, str) else None
+            return self.values(module, named, scope) if named is not None else by_value
+        if certain:
             return by_value
         by_annotation = self.annotation(module, annotation, scope)
         if known(by_annotation) and UNKNOWN not in by_annotation:
@@ -905,9 +914,8 @@ class Inference:
             if node.value is None:
                 return (NOTHING,)
             if isinstance(node.value, str):
-                try:
-                    parsed = ast.parse(node.value.strip(), mode="eval").body
-                except (SyntaxError, ValueError, RecursionError, MemoryError):
+                parsed = _parsed(node.value)
+                if parsed is None:
                     return UNKNOWN_ONLY
                 found = self.annotation(module, parsed, scope, depth + 1)
                 return tuple(
@@ -921,7 +929,23 @@ class Inference:
             return union(self.annotation(module, node.left, scope, depth + 1), self.annotation(module, node.right, scope, depth + 1))
         if isinstance(node, ast.Subscript):
             return self._generic(module, node, scope, depth)
-        return self._instances(module, node, self.values(module, node, scope), scope, depth)
+        values = self.values(module, node, scope)
+        if len(values) > 1 and isinstance(node, ast.Name):
+            values = self._seen_by_checkers(module, node.id) or values
+        return self._instances(module, node, values, scope, depth)
+
+    def _seen_by_checkers(self, module: "Module", name: str) -> Values:
+        """What a name of a module means to type checkers, where that is written for them: ``if TYPE_CHECKING: from app import Bot``."""
+        top = module.index.module_scope
+        for_them = [
+            b
+            for b in top.bindings.get(name, ())
+            if any(
+                arm == "body" and isinstance(test, ast.If) and last_name(test.test) == "TYPE_CHECKING"
+                for test, arm in _arms(top, b.node).items()
+            )
+        ]
+        return self.join(module, for_them) if for_them else BOTTOM
 
     def _instances(self, module: "Module", node: ast.AST, values: Values, scope: Scope, depth: int) -> Values:
         parts: list[Values] = []
@@ -941,8 +965,8 @@ class Inference:
 
     def _described(self, path: str, site: Site) -> Values:
         """An object of the class that an annotation names. ``Database`` says little where every client of the program is asynchronous."""
-        found = self.instance(path, site)
-        if isinstance(found, Driver) and found.flavour == "sync" and found.family in CHAIN and self.project.only_async_clients:
+        found = self.instance(kinds.class_of_module(path), site)
+        if isinstance(found, Driver) and found.flavour == "sync" and self.project.only_async_clients:
             return UNKNOWN_ONLY
         return (found,)
 
@@ -1011,11 +1035,13 @@ class Inference:
         base = _something(self.values(module, node.value, scope))  # type: ignore[attr-defined]
         name: str = node.attr  # type: ignore[attr-defined]
         if len(base) > 1:
-            base = tuple(v for v in base if not isinstance(v, Instance) or self._may_have(v, name, module)) or base
+            base = tuple(v for v in base if self._may_have(v, name, module)) or base
         return union(*(self.attribute(value, name, node, module) for value in base)) if base else BOTTOM
 
-    def _may_have(self, value: Instance, name: str, module: "Module") -> bool:
+    def _may_have(self, value: Value, name: str, module: "Module") -> bool:
         """Whether reading an attribute of such an object can succeed: what would raise is no alternative."""
+        if not isinstance(value, Instance):
+            return _plain_has(value, name)
         order = self.resolution_order(value.cls)
         if any(name in cls.bindings or "__getattr__" in cls.bindings or "__getattribute__" in cls.bindings for _, cls in order):
             return True
@@ -1229,6 +1255,8 @@ class Inference:
 
     def instance_attribute(self, value: Instance, name: str, node: ast.AST | None, module: "Module") -> Values:
         """An attribute of an object of the program: set anywhere in its classes, defined by them, or a driver member."""
+        if name == "__class__":
+            return (value.cls,)
         known_value = self._attributes.get((value.cls.scope, name))
         if known_value is not None:
             return known_value
@@ -1262,6 +1290,9 @@ class Inference:
                 if methods:
                     break
         set_here = [v for home, cls in order for v in self._self_stores(home, cls, name)]
+        if set_here and any(s.scope.name == "__init__" for home, cls in order for s in self._stores(home, name) if s.scope.cls is cls):
+            # an object has what its ``__init__`` sets rather than a method of that name
+            parts = [part for part in parts if not all(isinstance(v, Function) for v in part)]
         parts.extend(set_here[: MAX_RETURNS + 4])
         if not set_here and declared:
             # nothing, or a bare annotation: what is put there from outside says more
@@ -2175,7 +2206,7 @@ class Inference:
         by_body: Values = BOTTOM
         if scope.returns and len(scope.returns) <= MAX_RETURNS:
             by_body = union(*(self.values(module, value) for value in scope.returns))
-        if known(by_body) and UNKNOWN not in by_body and OPEN not in by_body:
+        if known(by_body) and UNKNOWN not in by_body and OPEN not in by_body and not _only_external(by_body):
             return by_body
         annotated: Values = BOTTOM
         if node.returns is not None and not scope.yields:  # type: ignore[attr-defined]
@@ -2580,9 +2611,32 @@ class _Result(Value):
         self.awaitable = awaitable
 
 
+def _parsed(text: str) -> ast.expr | None:
+    """An annotation that is written as a text; None where it is not one."""
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _only_external(values: Values) -> bool:
+    """Whether a value is nothing but what other packages gave, of which an annotation knows more; not where one stands in for the driver."""
+    return all(isinstance(v, External) and not v.path.startswith(_DOUBLES) for v in known(values))
+
+
+def _plain_has(value: Value, name: str) -> bool:
+    """Whether a text, number or dictionary has an attribute: ``db = ""`` at first, a client or its ``str``. True for anything else."""
+    if isinstance(value, Const):
+        return hasattr(value.value, name)
+    if isinstance(value, Mapping):
+        return hasattr(collections.defaultdict, name) or hasattr(collections.OrderedDict, name)
+    plain = _PLAIN_TYPES.get(value.path) if isinstance(value, External) else None
+    return plain is None or hasattr(plain, name)
+
+
 def _something(values: Values) -> Values:
-    """The alternatives without None: reading an attribute of it, calling or iterating it would have raised."""
-    return tuple(v for v in values if v is not NOTHING) or values
+    """The alternatives without None and the ``""`` of a place still empty: reading an attribute of it, calling or iterating it gives nothing."""
+    return tuple(v for v in values if v is not NOTHING and not (isinstance(v, Const) and not v.value)) or values
 
 
 def dependency(module: "Module", call: ast.Call) -> ast.expr | None:
