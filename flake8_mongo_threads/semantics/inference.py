@@ -1035,11 +1035,15 @@ class Inference:
         base = _something(self.values(module, node.value, scope))  # type: ignore[attr-defined]
         name: str = node.attr  # type: ignore[attr-defined]
         if len(base) > 1:
-            base = tuple(v for v in base if self._may_have(v, name, module)) or base
+            called = _is_called(module, node)
+            base = tuple(v for v in base if self._may_have(v, name, module, called=called)) or base
         return union(*(self.attribute(value, name, node, module) for value in base)) if base else BOTTOM
 
-    def _may_have(self, value: Value, name: str, module: "Module") -> bool:
-        """Whether reading an attribute of such an object can succeed: what would raise is no alternative."""
+    def _may_have(self, value: Value, name: str, module: "Module", *, called: bool) -> bool:
+        """Whether reading an attribute of such an object, or calling it, can succeed: what would raise is no alternative."""
+        if isinstance(value, Driver) and called:
+            # of a client or a database, any other name is a database or collection: not callable
+            return value.family not in CHAIN or kinds.member(value.family, value.flavour, name) is not None
         if not isinstance(value, Instance):
             return _plain_has(value, name)
         order = self.resolution_order(value.cls)
@@ -2304,12 +2308,36 @@ class Inference:
                 return self._settled(self.values(module, first)) if first is not None else UNKNOWN_ONLY
             if path in _ELEMENT_WRAPPERS and call.args:
                 return self._listed(module, call)
+            if path.endswith(".get_cog") and slot(path) == "app.get_cog":
+                cog = self._cog(module, call)
+                if cog is not None:
+                    return (cog,)
         kind = wrappers.CALLS.get(path) or wrappers.CALLS.get(path.replace("().", "."))
         if kind is not None:
             return (Driver(kind[0], kind[1], site),)
         if path in wrappers.LOOKALIKES:
             return UNKNOWN_ONLY
         return (self.instance(path, site),)
+
+    def _cog(self, module: "Module", call: ast.Call) -> Instance | None:
+        """The cog that a Discord bot has under a name: of the only class of cogs that is called so, or says ``name="…"``."""
+        first = argument(call, 0, "name")
+        name = self._constant(module, first) if first is not None else None
+        if not isinstance(name, str):
+            return None
+        found = self._cogs(list(self.project.order), name)
+        if not found:
+            found = self._cogs(self.siblings(self.project.order[0], (f"class {name}(", f'name="{name}"')), name)
+        return Instance(found[0]) if len(found) == 1 else None
+
+    def _cogs(self, homes: list["Module"], name: str) -> list[Class]:
+        found: list[Class] = []
+        for home in homes:
+            for scope in home.index.classes:
+                named = next((constant(k.value) for k in scope.node.keywords if k.arg == "name"), scope.name)  # type: ignore[attr-defined]
+                if named == name and any(base.endswith("Cog") for base in self.external_bases(Class(home, scope))):
+                    found.append(Class(home, scope))
+        return found
 
     def _listed(self, module: "Module", call: ast.Call) -> Values:
         source = self.values(module, call.args[0])
@@ -2609,6 +2637,11 @@ class _Result(Value):
 
     def __init__(self, awaitable: Awaitable) -> None:
         self.awaitable = awaitable
+
+
+def _is_called(module: "Module", node: ast.AST) -> bool:
+    parent = module.index.parents.get(node)
+    return isinstance(parent, ast.Call) and parent.func is node
 
 
 def _parsed(text: str) -> ast.expr | None:
