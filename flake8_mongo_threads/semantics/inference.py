@@ -59,6 +59,7 @@ MAX_HOPS = 14
 MAX_RETURNS = 8
 MAX_CALLERS = 12
 MAX_BASES = 10
+MAX_LEVELS = 3
 MAX_SIBLINGS = 40
 
 CURSORS = frozenset(("cursor", "command-cursor", "raw-cursor", "change-stream", "grid-out-cursor"))
@@ -792,11 +793,15 @@ class Inference:
         inheriting: list[Module] = []
         if init and scope.cls is not None:
             names = [scope.cls.name]
-            for home in list(self.project.order):
-                derived = self.subclass_names(home, scope.cls)
-                if derived or home is module:
-                    inheriting.append(home)
-                names.extend(name for name in derived if name not in names)
+            inheriting.append(module)
+            below = [scope.cls.name]
+            for _ in range(MAX_LEVELS):
+                derived = [(home, c.name) for home in self.project.order for name in below for c in home.index.derived.get(name, ())]
+                inheriting.extend(home for home in self.project.order if home not in inheriting and any(h is home for h, _ in derived))
+                below = list(dict.fromkeys(name for _, name in derived if name not in names))
+                if not below:
+                    break
+                names.extend(below)
         elif scope.kind == "lambda":
             return [(module, scope.node)]
         found: list[tuple[Module, ast.AST]] = []
@@ -815,7 +820,7 @@ class Inference:
     @staticmethod
     def subclass_names(module: "Module", cls: Scope) -> list[str]:
         """Names of the classes of a module that inherit directly from a class of that name, with type arguments or without."""
-        return [other.name for other in module.index.classes if _named_bases(other, cls.name)]
+        return [other.name for other in module.index.derived.get(cls.name, ())]
 
     def _handed(self, home: "Module", reference: ast.AST, scope: Scope, arg: ast.arg) -> Values | None:
         parent = home.index.parents.get(reference)
@@ -833,9 +838,30 @@ class Inference:
             return None
         if parent.func is reference:
             expression = self.argument_for(parent, scope, arg, skip_first=bound)
-            return self.values(home, expression) if expression is not None else None
+            return self.values(home, expression) if expression is not None else self._passed_on(home, parent, scope, arg)
         given = self._through(home, parent, reference, scope, arg)
         return given if given is not None else self._kept(home, reference, scope, arg)
+
+    def _passed_on(self, home: "Module", call: ast.Call, scope: Scope, arg: ast.arg) -> Values | None:
+        """What reaches a parameter through ``super().__init__(*args, **kwargs)``: what the callers of the method around it hand over."""
+        outer = home.index.scope(call).function
+        rest = outer.node.args.vararg if isinstance(outer.node, (ast.FunctionDef, ast.AsyncFunctionDef)) else None
+        first = call.args[0] if call.args else None
+        if rest is None or outer.cls is None or not isinstance(first, ast.Starred):
+            return None
+        if not isinstance(first.value, ast.Name) or first.value.id != rest.arg or not self.deeper():
+            return None
+        try:
+            found = []
+            for other, reference in self.references(home, outer)[:MAX_CALLERS]:
+                given = other.index.parents.get(reference)
+                if isinstance(given, ast.Call) and given.func is reference and self.names(other, reference, outer):
+                    expression = self.argument_for(given, scope, arg, skip_first=True, offset=len(outer.positional) - 1)
+                    if expression is not None:
+                        found.append(self.values(other, expression))
+            return union(*found) if found else None
+        finally:
+            self.shallower()
 
     def _kept(self, home: "Module", reference: ast.AST, scope: Scope, arg: ast.arg) -> Values | None:
         """What calls hand over to a function that was put under another name or into a container: ``HANDLERS[name](db)``."""

@@ -170,6 +170,7 @@ class Index:
     __slots__ = (
         "_calls_by_name",
         "_calls_in",
+        "_derived",
         "_loops_in",
         "_named_calls",
         "_ordered",
@@ -235,6 +236,7 @@ class Index:
         self._calls_in: dict[Scope, list[ast.Call]] | None = None
         self._withs_in: dict[Scope, list[ast.With | ast.AsyncWith]] | None = None
         self._loops_in: dict[Scope, list[ast.AST]] | None = None
+        self._derived: dict[str, list[Scope]] | None = None
         self._origins: dict[str, str] | None = None
         self._ordered: dict[int, tuple[list[tuple[int, int]], list[Binding], list[Binding]]] = {}
         _walk(self)
@@ -275,6 +277,17 @@ class Index:
         if self._loops_in is None:
             self._loops_in = _by_function(self.loops)
         return self._loops_in
+
+    @property
+    def derived(self) -> dict[str, list[Scope]]:
+        """The classes that name a class among their bases, with type arguments or without, by that class's last name."""
+        if self._derived is None:
+            self._derived = {}
+            for scope in self.classes:
+                bases = scope.node.bases  # type: ignore[attr-defined]
+                for name in dict.fromkeys(last_name(base.value if isinstance(base, ast.Subscript) else base) for base in bases):
+                    self._derived.setdefault(name, []).append(scope)
+        return self._derived
 
     @property
     def origins(self) -> dict[str, str]:
