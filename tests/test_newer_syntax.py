@@ -34,6 +34,12 @@ PROGRAMS: dict[str, tuple[tuple[int, int], str, set[str]]] = {
         LOOP + "type Pair[T: int, *Ts, **P] = tuple[T, T]\ndef f[T](x: T) -> T: ...\nclass C[T]: ...\n",
         {"MDB101"},
     ),
+    "type_alias": (
+        (3, 12),
+        "from pymongo.asynchronous.database import AsyncDatabase\n\ntype Store = AsyncDatabase | None\n\n\n"
+        "async def f(store: Store):\n    store.a.insert_one({})\n",
+        {"MDB502"},
+    ),
     "nested_quotes": ((3, 12), LOOP + "x = f'{load('a')!r:>{len('b')}}'\n", {"MDB101"}),
     "type_defaults": ((3, 13), LOOP + "class C[T = int, *Ts = *tuple[int], **P = [int]]: ...\n", {"MDB101"}),
     "template": ((3, 14), LOOP + "x = t'{load!r:>{load(1)}} {1=}' t''\n", {"MDB101"}),

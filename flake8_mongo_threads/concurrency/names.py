@@ -68,6 +68,7 @@ ALIASES: dict[str, str] = {
     "flask.blueprints.Blueprint": "flask.Blueprint",
     "flask.globals.g": "flask.g",
     "flask.globals.current_app": "flask.current_app",
+    "flask.cli.current_app": "flask.current_app",
     "quart.app.Quart": "quart.Quart",
     "aiohttp.web_app.Application": "aiohttp.web.Application",
     "aiohttp.web_request.Request": "aiohttp.web.Request",

@@ -100,6 +100,21 @@ def class_kind(path: str) -> tuple[str, str] | None:
     return _classes.get(path)
 
 
+_CLASSES_OF_MODULES = {
+    "pymongo.collection": "pymongo.collection.Collection",
+    "pymongo.database": "pymongo.database.Database",
+    "pymongo.mongo_client": "pymongo.mongo_client.MongoClient",
+    "pymongo.asynchronous.collection": "pymongo.asynchronous.collection.AsyncCollection",
+    "pymongo.asynchronous.database": "pymongo.asynchronous.database.AsyncDatabase",
+    "pymongo.asynchronous.mongo_client": "pymongo.asynchronous.mongo_client.AsyncMongoClient",
+}
+
+
+def class_of_module(path: str) -> str:
+    """The class that an annotation means which names its module: ``def load(users: pymongo.collection)``; any other path as it is."""
+    return _CLASSES_OF_MODULES.get(path, path)
+
+
 def _parse(text: str, flavour: str) -> dict[str, Member]:
     # One member is "name:flags:result". Flags: S A M present in a flavour, p property, i I/O in PyMongo (sync and async),
     # j I/O in Motor, a / m awaitable in PyMongo Async / Motor, s session=, w write.

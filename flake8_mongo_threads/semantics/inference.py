@@ -7,6 +7,7 @@ context managers, awaits and the stores of web frameworks. Every search has a ca
 
 import ast
 import builtins
+import collections
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -58,6 +59,7 @@ MAX_HOPS = 14
 MAX_RETURNS = 8
 MAX_CALLERS = 12
 MAX_BASES = 10
+MAX_LEVELS = 3
 MAX_SIBLINGS = 40
 
 CURSORS = frozenset(("cursor", "command-cursor", "raw-cursor", "change-stream", "grid-out-cursor"))
@@ -129,6 +131,9 @@ _MADE_OF_ARGUMENTS = frozenset((*_NAMESPACES, _NAMED_TUPLE + "()"))
 _STORES_OF_FRAMEWORKS = frozenset(("app.state", "app.ctx", "app.extensions", "app.config"))
 """What applications have of themselves, for programs to put things in."""
 _APPLICATION_NAMES = frozenset(("app", "application", "bot"))
+
+_PLAIN_TYPES: dict[str, type] = {f"builtins.{plain.__name__}()": plain for plain in (str, bytes, int, float, bool)}
+"""Objects that annotations name beside a driver's: ``client: MongoClient | str``."""
 
 _PLAIN_BASES = frozenset(
     ("builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "typing_extensions.Protocol", "typing_extensions.Generic")
@@ -350,9 +355,14 @@ class Inference:
 
     def _annotated(self, module: "Module", annotation: ast.expr | None, value: ast.expr | None, scope: Scope) -> Values:
         by_value = self.values(module, value) if value is not None else BOTTOM
-        if known(by_value) and UNKNOWN not in by_value and not all(isinstance(v, External) for v in known(by_value)):
+        written = constant(value)
+        certain = bool(known(by_value)) and UNKNOWN not in by_value and not _only_external(by_value)
+        if certain and not isinstance(written, str):
             return by_value
         if by_value and any(isinstance(v, External) and v.path == "typing.TypeAlias" for v in self.values(module, annotation, scope)):
+            named = _parsed(written) if isinstance(written, str) else None
+            return self.values(module, named, scope) if named is not None else by_value
+        if certain:
             return by_value
         by_annotation = self.annotation(module, annotation, scope)
         if known(by_annotation) and UNKNOWN not in by_annotation:
@@ -806,11 +816,15 @@ class Inference:
         inheriting: list[Module] = []
         if init and scope.cls is not None:
             names = [scope.cls.name]
-            for home in reversed(self.project.order):  # a base is loaded after what imports it
-                derived = self.subclass_names(home, *names)
-                if derived or home is module:
-                    inheriting.append(home)
-                names.extend(derived)
+            inheriting.append(module)
+            below = [scope.cls.name]
+            for _ in range(MAX_LEVELS):
+                derived = [(home, c.name) for home in self.project.order for name in below for c in home.index.derived.get(name, ())]
+                inheriting.extend(home for home in self.project.order if home not in inheriting and any(h is home for h, _ in derived))
+                below = list(dict.fromkeys(name for _, name in derived if name not in names))
+                if not below:
+                    break
+                names.extend(below)
         elif scope.kind == "lambda":
             return [(module, scope.node)]
         found: list[tuple[Module, ast.AST]] = []
@@ -827,14 +841,12 @@ class Inference:
         return found
 
     @staticmethod
-    def subclass_names(module: "Module", *names: str) -> list[str]:
-        """Other names of the classes of a module that inherit from classes of these names, directly or through one another."""
-        found = list(names)
-        for name in found:
-            for other in module.index.classes:
-                if len(found) < MAX_CALLERS and other.name not in found and _named_bases(other, name):
-                    found.append(other.name)
-        return found[len(names) :]
+    def subclass_names(module: "Module", name: str) -> list[str]:
+        """Names of the classes of a module that inherit from a class of that name, directly or through one another."""
+        found = [name]
+        for base in found:
+            found.extend(c.name for c in module.index.derived.get(base, ()) if len(found) < MAX_CALLERS and c.name not in found)
+        return found[1:]
 
     def _handed(self, home: "Module", reference: ast.AST, scope: Scope, arg: ast.arg) -> Values | None:
         parent = home.index.parents.get(reference)
@@ -852,9 +864,30 @@ class Inference:
             return None
         if parent.func is reference:
             expression = self.argument_for(parent, scope, arg, skip_first=bound)
-            return self.values(home, expression) if expression is not None else None
+            return self.values(home, expression) if expression is not None else self._passed_on(home, parent, scope, arg)
         given = self._through(home, parent, reference, scope, arg)
         return given if given is not None else self._kept(home, reference, scope, arg)
+
+    def _passed_on(self, home: "Module", call: ast.Call, scope: Scope, arg: ast.arg) -> Values | None:
+        """What reaches a parameter through ``super().__init__(*args, **kwargs)``: what the callers of the method around it hand over."""
+        outer = home.index.scope(call).function
+        rest = outer.node.args.vararg if isinstance(outer.node, (ast.FunctionDef, ast.AsyncFunctionDef)) else None
+        first = call.args[0] if call.args else None
+        if rest is None or outer.cls is None or not isinstance(first, ast.Starred):
+            return None
+        if not isinstance(first.value, ast.Name) or first.value.id != rest.arg or not self.deeper():
+            return None
+        try:
+            found = []
+            for other, reference in self.references(home, outer)[:MAX_CALLERS]:
+                given = other.index.parents.get(reference)
+                if isinstance(given, ast.Call) and given.func is reference and self.names(other, reference, outer):
+                    expression = self.argument_for(given, scope, arg, skip_first=True, offset=len(outer.positional) - 1)
+                    if expression is not None:
+                        found.append(self.values(other, expression))
+            return union(*found) if found else None
+        finally:
+            self.shallower()
 
     def _kept(self, home: "Module", reference: ast.AST, scope: Scope, arg: ast.arg) -> Values | None:
         """What calls hand over to a function that was put under another name or into a container: ``HANDLERS[name](db)``."""
@@ -933,9 +966,8 @@ class Inference:
             if node.value is None:
                 return (NOTHING,)
             if isinstance(node.value, str):
-                try:
-                    parsed = ast.parse(node.value.strip(), mode="eval").body
-                except (SyntaxError, ValueError, RecursionError, MemoryError):
+                parsed = _parsed(node.value)
+                if parsed is None:
                     return UNKNOWN_ONLY
                 found = self.annotation(module, parsed, scope, depth + 1)
                 return tuple(
@@ -949,7 +981,23 @@ class Inference:
             return union(self.annotation(module, node.left, scope, depth + 1), self.annotation(module, node.right, scope, depth + 1))
         if isinstance(node, ast.Subscript):
             return self._generic(module, node, scope, depth)
-        return self._instances(module, node, self.values(module, node, scope), scope, depth)
+        values = self.values(module, node, scope)
+        if len(values) > 1 and isinstance(node, ast.Name):
+            values = self._seen_by_checkers(module, node.id) or values
+        return self._instances(module, node, values, scope, depth)
+
+    def _seen_by_checkers(self, module: "Module", name: str) -> Values:
+        """What a name of a module means to type checkers, where that is written for them: ``if TYPE_CHECKING: from app import Bot``."""
+        top = module.index.module_scope
+        for_them = [
+            b
+            for b in top.bindings.get(name, ())
+            if any(
+                arm == "body" and isinstance(test, ast.If) and last_name(test.test) == "TYPE_CHECKING"
+                for test, arm in _arms(top, b.node).items()
+            )
+        ]
+        return self.join(module, for_them) if for_them else BOTTOM
 
     def _instances(self, module: "Module", node: ast.AST, values: Values, scope: Scope, depth: int) -> Values:
         parts: list[Values] = []
@@ -969,8 +1017,8 @@ class Inference:
 
     def _described(self, path: str, site: Site) -> Values:
         """An object of the class that an annotation names. ``Database`` says little where every client of the program is asynchronous."""
-        found = self.instance(path, site)
-        if isinstance(found, Driver) and found.flavour == "sync" and found.family in CHAIN and self.project.only_async_clients:
+        found = self.instance(kinds.class_of_module(path), site)
+        if isinstance(found, Driver) and found.flavour == "sync" and self.project.only_async_clients:
             return UNKNOWN_ONLY
         return (found,)
 
@@ -1039,11 +1087,17 @@ class Inference:
         base = _something(self.values(module, node.value, scope))  # type: ignore[attr-defined]
         name: str = node.attr  # type: ignore[attr-defined]
         if len(base) > 1:
-            base = tuple(v for v in base if not isinstance(v, Instance) or self._may_have(v, name, module)) or base
+            called = _is_called(module, node)
+            base = tuple(v for v in base if self._may_have(v, name, module, called=called)) or base
         return union(*(self.attribute(value, name, node, module) for value in base)) if base else BOTTOM
 
-    def _may_have(self, value: Instance, name: str, module: "Module") -> bool:
-        """Whether reading an attribute of such an object can succeed: what would raise is no alternative."""
+    def _may_have(self, value: Value, name: str, module: "Module", *, called: bool) -> bool:
+        """Whether reading an attribute of such an object, or calling it, can succeed: what would raise is no alternative."""
+        if isinstance(value, Driver) and called:
+            # of a client or a database, any other name is a database or collection: not callable
+            return value.family not in CHAIN or kinds.member(value.family, value.flavour, name) is not None
+        if not isinstance(value, Instance):
+            return _plain_has(value, name)
         order = self.resolution_order(value.cls)
         if any(name in cls.bindings or "__getattr__" in cls.bindings or "__getattribute__" in cls.bindings for _, cls in order):
             return True
@@ -1257,6 +1311,8 @@ class Inference:
 
     def instance_attribute(self, value: Instance, name: str, node: ast.AST | None, module: "Module") -> Values:
         """An attribute of an object of the program: set anywhere in its classes, defined by them, or a driver member."""
+        if name == "__class__":
+            return (value.cls,)
         known_value = self._attributes.get((value.cls.scope, name))
         if known_value is not None:
             return known_value
@@ -1290,6 +1346,9 @@ class Inference:
                 if methods:
                     break
         set_here = [v for home, cls in order for v in self._self_stores(home, cls, name)]
+        if set_here and any(s.scope.name == "__init__" for home, cls in order for s in self._stores(home, name) if s.scope.cls is cls):
+            # an object has what its ``__init__`` sets rather than a method of that name
+            parts = [part for part in parts if not all(isinstance(v, Function) for v in part)]
         parts.extend(set_here[: MAX_RETURNS + 4])
         if not set_here and declared:
             # nothing, or a bare annotation: what is put there from outside says more
@@ -2223,10 +2282,8 @@ class Inference:
         by_body: Values = BOTTOM
         if scope.returns and len(scope.returns) <= MAX_RETURNS:
             by_body = union(*(self.values(module, value) for value in scope.returns))
-        if known(by_body) and UNKNOWN not in by_body and OPEN not in by_body:
-            # What the program puts into a store of a framework is not in sight: the annotation says what it is.
-            if not all(isinstance(v, External) and slot(v.path) for v in by_body):
-                return by_body
+        if known(by_body) and UNKNOWN not in by_body and OPEN not in by_body and not _only_external(by_body):
+            return by_body
         annotated: Values = BOTTOM
         if node.returns is not None and not scope.yields:  # type: ignore[attr-defined]
             annotated = self.annotation(module, node.returns, scope.parent or scope)  # type: ignore[attr-defined]
@@ -2323,6 +2380,10 @@ class Inference:
                 return self._settled(self.values(module, first)) if first is not None else UNKNOWN_ONLY
             if path in _ELEMENT_WRAPPERS and call.args:
                 return self._listed(module, call)
+            if path.endswith(".get_cog") and slot(path) == "app.get_cog":
+                cog = self._cog(module, call)
+                if cog is not None:
+                    return (cog,)
         kind = wrappers.CALLS.get(path) or wrappers.CALLS.get(path.replace("().", "."))
         if kind is not None:
             return (Driver(kind[0], kind[1], site),)
@@ -2336,6 +2397,26 @@ class Inference:
             if parent is not None and parent.kind == (family, made.flavour):
                 return (Driver(*made.kind, site, parent),)
         return (made,)
+
+    def _cog(self, module: "Module", call: ast.Call) -> Instance | None:
+        """The cog that a Discord bot has under a name: of the only class of cogs that is called so, or says ``name="…"``."""
+        first = argument(call, 0, "name")
+        name = self._constant(module, first) if first is not None else None
+        if not isinstance(name, str):
+            return None
+        found = self._cogs(list(self.project.order), name)
+        if not found:
+            found = self._cogs(self.siblings(self.project.order[0], (f"class {name}(", f'name="{name}"')), name)
+        return Instance(found[0]) if len(found) == 1 else None
+
+    def _cogs(self, homes: list["Module"], name: str) -> list[Class]:
+        found: list[Class] = []
+        for home in homes:
+            for scope in home.index.classes:
+                named = next((constant(k.value) for k in scope.node.keywords if k.arg == "name"), scope.name)  # type: ignore[attr-defined]
+                if named == name and any(base.endswith("Cog") for base in self.external_bases(Class(home, scope))):
+                    found.append(Class(home, scope))
+        return found
 
     def _listed(self, module: "Module", call: ast.Call) -> Values:
         source = self.values(module, call.args[0])
@@ -2683,9 +2764,37 @@ def _made(values: Values) -> Values:
     return tuple(v for v in values if not (isinstance(v, Driver) and v.kind in made and v.described)) if made else values
 
 
+def _is_called(module: "Module", node: ast.AST) -> bool:
+    parent = module.index.parents.get(node)
+    return isinstance(parent, ast.Call) and parent.func is node
+
+
+def _parsed(text: str) -> ast.expr | None:
+    """An annotation that is written as a text; None where it is not one."""
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _only_external(values: Values) -> bool:
+    """Whether a value is nothing but what other packages gave, of which an annotation knows more; not where one stands in for the driver."""
+    return all(isinstance(v, External) and not v.path.startswith(_DOUBLES) for v in known(values))
+
+
+def _plain_has(value: Value, name: str) -> bool:
+    """Whether a text, number or dictionary has an attribute: ``db = ""`` at first, a client or its ``str``. True for anything else."""
+    if isinstance(value, Const):
+        return hasattr(value.value, name)
+    if isinstance(value, Mapping):
+        return hasattr(collections.defaultdict, name) or hasattr(collections.OrderedDict, name)
+    plain = _PLAIN_TYPES.get(value.path) if isinstance(value, External) else None
+    return plain is None or hasattr(plain, name)
+
+
 def _something(values: Values) -> Values:
-    """The alternatives without None: reading an attribute of it, calling or iterating it would have raised."""
-    return tuple(v for v in values if v is not NOTHING) or values
+    """The alternatives without None and the ``""`` of a place still empty: reading an attribute of it, calling or iterating it gives nothing."""
+    return tuple(v for v in values if v is not NOTHING and not (isinstance(v, Const) and not v.value)) or values
 
 
 def dependency(module: "Module", call: ast.Call) -> ast.expr | None:

@@ -442,8 +442,14 @@ def _after_early_return(module: "Module", node: ast.AST) -> bool:
 
 
 def selected(module: "Module", node: ast.AST, loop: ast.AST) -> bool:
-    """Whether a node in a loop runs only for one value of the loop variable: ``if name == "users": …``."""
+    """Whether a node in a loop runs only for one value of the loop variable, ``if name == "users": …``, or what it calls is another
+    thing for each: ``for make in MAKERS: make()``, ``MAKERS[name]()``."""
     targets = names_in(loop.target) if isinstance(loop, (ast.For, ast.AsyncFor)) else set()
+    called = node.func if isinstance(node, ast.Call) else None
+    if isinstance(called, ast.Subscript):
+        called = called.slice
+    if isinstance(called, ast.Name) and called.id in targets:
+        return True
     child = node
     up = module.index.parents.get(node)
     while up is not None and up is not loop:

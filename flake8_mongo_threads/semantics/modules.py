@@ -266,7 +266,7 @@ def _folder_roots(folder: str, extra: tuple[str, ...]) -> tuple[str, tuple[str, 
         if _has_any(above, PROJECT_MARKS):
             marked = True
             top = above
-            for candidate in (above, os.path.join(above, "src")):
+            for candidate in (above, os.path.join(above, "src"), os.path.join(above, "lib")):
                 if candidate not in found and os.path.isdir(candidate):
                     found.append(candidate)
             outer = _up_to_repository(above)

@@ -170,6 +170,7 @@ class Index:
     __slots__ = (
         "_calls_by_name",
         "_calls_in",
+        "_derived",
         "_loops_in",
         "_named_calls",
         "_ordered",
@@ -235,6 +236,7 @@ class Index:
         self._calls_in: dict[Scope, list[ast.Call]] | None = None
         self._withs_in: dict[Scope, list[ast.With | ast.AsyncWith]] | None = None
         self._loops_in: dict[Scope, list[ast.AST]] | None = None
+        self._derived: dict[str, list[Scope]] | None = None
         self._origins: dict[str, str] | None = None
         self._ordered: dict[int, tuple[list[tuple[int, int]], list[Binding], list[Binding]]] = {}
         _walk(self)
@@ -275,6 +277,17 @@ class Index:
         if self._loops_in is None:
             self._loops_in = _by_function(self.loops)
         return self._loops_in
+
+    @property
+    def derived(self) -> dict[str, list[Scope]]:
+        """The classes that name a class among their bases, with type arguments or without, by that class's last name."""
+        if self._derived is None:
+            self._derived = {}
+            for scope in self.classes:
+                bases = scope.node.bases  # type: ignore[attr-defined]
+                for name in dict.fromkeys(last_name(base.value if isinstance(base, ast.Subscript) else base) for base in bases):
+                    self._derived.setdefault(name, []).append(scope)
+        return self._derived
 
     @property
     def origins(self) -> dict[str, str]:
@@ -482,12 +495,23 @@ class Index:
             # what stands in ``finally``, or in a handler of the same ``try``, runs however the body is left
             if isinstance(owner, TRIES) and ((id(owner), "finalbody") in blocks or (field == "body" and (id(owner), "handlers") in blocks)):
                 return False
-        for owner, field, _ in path:
+        left: ast.AST | None = None
+        for at, (owner, field, _) in enumerate(path):
             if (id(owner), field) in blocks:
                 return False
+            if left is not None:
+                # on the way out of a loop that ``break`` ends, nothing after the binding runs
+                if owner is left:
+                    left = None
+                continue
             block = getattr(owner, field, None)
             if isinstance(block, list) and block and isinstance(block[0], ast.stmt) and ends(block):
-                return True
+                left = next((o for o, f, _ in path[at:] if isinstance(o, LOOPS) and f == "body"), None)
+                if not isinstance(block[-1], (ast.Break, ast.Continue)) or left is None or (id(left), "body") in blocks:
+                    return True
+                if owner is left:
+                    left = None
+                continue
             if isinstance(owner, ast.If):
                 other = "orelse" if field == "body" else "body"
                 if (id(owner), other) in blocks:
@@ -683,6 +707,10 @@ def _assign(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
 
 def _annotated(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
     bind_target(index, scope, node.target, node.value, "ann", node.annotation)
+
+
+def _type_alias(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
+    _bind(scope, Binding(node.name.id, "assign", node.name, node.value, scope))
 
 
 def _augmented(index: Index, scope: Scope, node: Any, queue: Queue) -> None:
@@ -959,3 +987,5 @@ _SPECIALS: dict[type, Callable[[Index, Scope, Any, Queue], None]] = {
     ast.UnaryOp: _unary,
     **dict.fromkeys(TRIES, _try),
 }
+if hasattr(ast, "TypeAlias"):  # Python 3.12
+    _SPECIALS[ast.TypeAlias] = _type_alias

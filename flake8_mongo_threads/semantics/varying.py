@@ -14,7 +14,7 @@ from flake8_mongo_threads.semantics.contexts import LOOP, Context, maps
 from flake8_mongo_threads.semantics.lifecycle import Build, stands_in_for
 from flake8_mongo_threads.semantics.scopes import Binding, Scope
 from flake8_mongo_threads.semantics.spawns import Work, enclosing_loop, named_arguments
-from flake8_mongo_threads.semantics.syntax import argument, keyword, last_name, walk
+from flake8_mongo_threads.semantics.syntax import FUNCTIONS, LOOPS, argument, keyword, last_name, walk
 from flake8_mongo_threads.semantics.values import Awaitable, Class, External, Function, Instance, Partial
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def reads(module: "Module", scope: Scope, expressions: list[ast.expr], within: a
     free: set[str] = set()
     attributes: set[str] = set()
     loops: set[ast.AST] = set()
+    searched: set[ast.AST | None] = set()
     fresh = False
     pending: list[ast.AST] = list(expressions)
     seen: set[int] = set()
@@ -108,11 +109,17 @@ def reads(module: "Module", scope: Scope, expressions: list[ast.expr], within: a
                     (params if binding.scope.function is scope.function else free).add(binding.name)
                 elif binding.how == "for":
                     loop = _loop_of(module, binding)
-                    if loop is not None:
+                    if loop in searched:
+                        pending.append(binding.value)  # type: ignore[arg-type]
+                    elif loop is not None:
                         loops.add(loop)
                 elif binding.how in ("assign", "ann", "with") and isinstance(binding.value, ast.AST):
                     if binding.scope.function.kind != "module" or scope.function.kind == "module":
                         pending.append(binding.value)
+                        search, tests = _search(module, binding)
+                        if search is not None and not module.index.within(node, search):
+                            searched.add(search)
+                            pending.extend(tests)
                 elif binding.how in ("aug", "except", "match"):
                     fresh = fresh or within is not None
     return Reads(frozenset(params), frozenset(free - _OWN), frozenset(attributes), frozenset(loops), fresh)
@@ -121,6 +128,23 @@ def reads(module: "Module", scope: Scope, expressions: list[ast.expr], within: a
 def _calls_program(module: "Module", call: ast.Call) -> bool:
     """Whether what looks like a change of a container is a method of the program: ``repository.add(row)``."""
     return any(isinstance(value, Function) for value in module.values(call.func))
+
+
+def _search(module: "Module", binding: Binding) -> tuple[ast.AST | None, list[ast.expr]]:
+    """The loop that looks for what a name is bound to, with its tests: ``for item in items: if item.name == wanted: found = item``."""
+    index = module.index
+    found: list[ast.expr] = []
+    place = index.place.get(index.statement(binding.node))
+    while place is not None:
+        owner = place[0]
+        if isinstance(owner, LOOPS):
+            return owner if found else None, found
+        if isinstance(owner, ast.If):
+            found.append(owner.test)
+        elif isinstance(owner, FUNCTIONS):
+            break
+        place = index.place.get(owner)
+    return None, []
 
 
 def _set_here(module: "Module", scope: Scope, attribute: ast.Attribute) -> list[ast.expr]:
