@@ -25,6 +25,9 @@ MEETING = frozenset(
         ("MDB001", "MDB002"),  # two names on one line, or in one import
         ("MDB001", "MDB006"),
         ("MDB002", "MDB006"),
+        ("MDB002", "MDB702"),  # ``save`` of a document that was read
+        ("MDB004", "MDB005"),  # an unknown option and a refused value in one call
+        ("MDB103", "MDB501"),  # a client built for one operation, which blocks the loop
         ("MDB107", "MDB202"),  # tasks that share a session which also ends too early
         ("MDB107", "MDB305"),  # work that the client does not wait for, and whose errors nobody reads
         ("MDB206", "MDB501"),  # a foreign session given to an operation that blocks the loop

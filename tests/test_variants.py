@@ -14,7 +14,7 @@ from flake8_mongo_threads.check import check_text
 from flake8_mongo_threads.selection import Selection
 from harness import FIXTURES, ROOT
 
-EVERY_DAY = 2
+EVERY_DAY = 1
 """Of five variants of a program, how many the usual run checks: which ones depends on its name. The slow tests check all."""
 
 CASES = [path for path in harness.fixtures_of_rules() if len(path.relative_to(FIXTURES).parts) == 2]

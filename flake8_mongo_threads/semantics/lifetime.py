@@ -22,6 +22,7 @@ from flake8_mongo_threads.semantics.lifecycle import (
     request_store,
     shared_targets,
     stored_in,
+    thread_local_store,
     try_of,
 )
 from flake8_mongo_threads.semantics.scopes import Scope
@@ -927,14 +928,7 @@ def racy_builds(module: "Module") -> list[RacyBuild]:
     found: list[RacyBuild] = []
     for build in module.builds:
         scope = build.scope.function
-        if (
-            build.flavour != "sync"
-            or not is_kept(module, build)
-            or module.inference.is_cached(module, scope)
-            or request_store(module, build.call) is not None
-            or under_lock(module, build.call)
-            or _acquired(module, build.call)
-        ):
+        if module.inference.is_cached(module, scope) or not _unguarded(module, build):
             continue
         context = _racing(module, scope)
         if context is not None:
@@ -949,6 +943,18 @@ def racy_builds(module: "Module") -> list[RacyBuild]:
                 text = f"every thread started at line {work.call.lineno}"
                 found.append(RacyBuild(module, lazy, work.call, text, (module.step(work.call, f"'{function.scope.name}' runs on {text}"),)))
     return found
+
+
+def _unguarded(module: "Module", build: Build) -> bool:
+    """Whether a client is kept where several threads look for it, and no lock is held while it is built."""
+    return (
+        build.flavour == "sync"
+        and is_kept(module, build)
+        and request_store(module, build.call) is None
+        and thread_local_store(module, build.call) is None
+        and not under_lock(module, build.call)
+        and not _acquired(module, build.call)
+    )
 
 
 def _racing(module: "Module", scope: Scope) -> Context | None:
@@ -999,7 +1005,7 @@ def _lazy_build(function: Function, depth: int, active: frozenset[int]) -> Build
     if depth > 5 or id(scope) in active or module.inference.is_cached(module, scope):
         return None
     for build in builds_in(module, scope):
-        if build.flavour == "sync" and is_kept(module, build) and not under_lock(module, build.call):
+        if _unguarded(module, build):
             return build
     for edge in module.calls.inside(scope):
         if not under_lock(module, edge.node):

@@ -10,6 +10,7 @@ from flake8_mongo_threads.concurrency.frameworks import REQUEST
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics import modules
 from flake8_mongo_threads.semantics.callers import nearby
+from flake8_mongo_threads.semantics.carrying import made_by_work
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, blocks, is_blocking, operations_in
 from flake8_mongo_threads.semantics.lifecycle import Build
 from flake8_mongo_threads.semantics.options import ENTRY, UNKNOWN_VALUE, ClientCall, Option
@@ -68,7 +69,7 @@ def small_pools(module: "Module") -> list[SmallPool]:
     found: dict[ast.AST, SmallPool] = {}
     for work, client in _used_by(module):
         row = sizes.get(client.site.node) if client.site is not None else None
-        if row is None or not _at_once(module, work):
+        if row is None or not _at_once(module, work) or made_by_work(client, work.functions, through=True):
             continue
         workers = worker_count(module, work)
         known = found.get(row[0].call)
