@@ -15,8 +15,9 @@ from flake8_mongo_threads.concurrency import frameworks, names, spawners
 from flake8_mongo_threads.config import Config, parse
 from flake8_mongo_threads.engine import build, check_text
 from flake8_mongo_threads.findings import Finding
-from flake8_mongo_threads.semantics import contexts, inference, spawns
+from flake8_mongo_threads.semantics import contexts, spawns
 from flake8_mongo_threads.semantics.explanation import place_of
+from flake8_mongo_threads.semantics.inference import calls, decorated, instances
 from flake8_mongo_threads.source import Source
 from harness import FIXTURES, ROOT
 
@@ -238,9 +239,9 @@ def mutations() -> list[tuple[str, str, Callable[[pytest.MonkeyPatch, str], None
     found.extend(("registrar", path, _in_place(frameworks.REGISTRARS)) for path in frameworks.REGISTRARS if is_once(("registrar", path)))
     found.extend(("alias", path, _in_place(names.ALIASES)) for path in names.ALIASES)
     for name, modules in (
-        ("CACHING_DECORATORS", (names, inference)),
-        ("OFFLOADING_DECORATORS", (names, inference)),
-        ("PROPERTY_DECORATORS", (names, inference)),
+        ("CACHING_DECORATORS", (names, decorated)),
+        ("OFFLOADING_DECORATORS", (names, calls)),
+        ("PROPERTY_DECORATORS", (names, decorated, instances)),
         ("APPLICATIONS", (names,)),
         ("APPLICATION_PARTS", (names,)),
         ("REQUEST_STATES", (names,)),
