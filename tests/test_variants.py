@@ -14,8 +14,8 @@ from flake8_mongo_threads.check import check_text
 from flake8_mongo_threads.selection import Selection
 from harness import FIXTURES, ROOT
 
-EVERY_DAY = 1
-"""Of five variants of a program, how many the usual run checks: which ones depends on its name. The slow tests check all."""
+ONE_IN = 10
+"""Of so many programs the usual run checks one, in one of its variants: which ones depends on their names. The slow tests check all."""
 
 CASES = [path for path in harness.fixtures_of_rules() if len(path.relative_to(FIXTURES).parts) == 2]
 
@@ -33,18 +33,17 @@ def variants() -> list[object]:
     """A program and a transformation for each variant."""
     found: list[object] = []
     for path in CASES:
-        first = zlib.crc32(name_of(path).encode())
-        usual = {(first + step) % len(transforms.TRANSFORMS) for step in range(EVERY_DAY)}
+        usual = zlib.crc32(name_of(path).encode()) % (ONE_IN * len(transforms.TRANSFORMS))
         for number, transform in enumerate(transforms.TRANSFORMS):
-            marks = [] if number in usual else [pytest.mark.slow]
+            marks = [] if number == usual else [pytest.mark.slow]
             found.append(pytest.param(path, transform, id=f"{name_of(path)}-{transform.__name__}", marks=marks))
     return found
 
 
 @pytest.mark.parametrize(("path", "transform"), variants())
 def test_variant(path: Path, transform: Callable[[str], transforms.Result]) -> None:
-    if transform in transforms.WRAPPING and name_of(path) in transforms.MODULE_LEVEL:
-        pytest.skip(transforms.MODULE_LEVEL[name_of(path)])
+    if transform in transforms.WRAPPING and (reason := transforms.only_as_module(name_of(path))):
+        pytest.skip(reason)
     text = path.read_text(encoding="utf-8")
     result = transform(text)
     if result is None:
@@ -57,7 +56,16 @@ def test_variant(path: Path, transform: Callable[[str], transforms.Result]) -> N
     assert not problems, "\n".join(problems)
 
 
-@pytest.mark.parametrize("path", [path for path in CASES if not path.name.startswith("ok_")], ids=name_of)
+def reporting() -> list[object]:
+    """The programs that something is reported in."""
+    paths = [path for path in CASES if not path.name.startswith("ok_")]
+    usual = [zlib.crc32(name_of(path).encode()) % ONE_IN == 0 for path in paths]
+    return [
+        pytest.param(path, id=name_of(path), marks=[] if often else [pytest.mark.slow]) for path, often in zip(paths, usual, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("path", reporting())
 def test_noqa_on_every_expected_line(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     reported = harness.expectations(text).reported

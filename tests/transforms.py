@@ -11,36 +11,33 @@ Result = tuple[str, int] | None
 
 MODULE_LEVEL = {
     "MDB103/aws_lambda.py": "the platform calls a function of the module by its name",
+    "MDB103/azure_main_and_powertools.py": "the platform calls a function of the module by its name",
     "MDB103/cloud_functions.py": "the platform calls a function of the module by its name",
     "MDB103/grpc_servicer.py": "the platform calls a function of the module by its name",
-    "MDB103/sqs_lambda.py": "the platform calls a function of the module by its name",
+    "MDB103/lambda_class_built_in_handler.py": "the platform calls a function of the module by its name",
+    "MDB103/lambda_handler_with_own_decorators.py": "the platform calls a function of the module by its name",
     "MDB103/lambda_helper.py": "the platform calls a function of the module by its name",
+    "MDB103/plain_wsgi_and_asgi_apps.py": "the platform calls a function of the module by its name",
+    "MDB103/sqs_lambda.py": "the platform calls a function of the module by its name",
     "MDB105/helper_in_loop.py": "the client of a module serves the whole process, the variable of a function one call",
     "MDB105/helpers.py": "the client of a module serves the whole process, the variable of a function one call",
-    "MDB202/kept_on_service.py": "a global of the module is shared by all handlers, a variable of a function is not",
+    "MDB105/lambda_handler_closes_global.py": "the platform calls a function of the module by its name",
     "MDB201/stored_session.py": "a global of the module is shared by all handlers, a variable of a function is not",
+    "MDB202/kept_on_service.py": "a global of the module is shared by all handlers, a variable of a function is not",
+    "MDB206/pytest_fixtures.py": "a test runner runs the functions of a module and the methods of its classes, not those inside a function",
     "MDB301/module_level_cursor_iterated_by_handlers.py": "a global of the module is shared by all handlers, a variable of a function is not",
-    "MDB402/annotated_client.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/forks.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/server_hooks.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/celery_module_client.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/class_attribute.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/daemon_and_tornado.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/module_client.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/ok_connect_false.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/ok_spawn.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/ok_start_method.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/ok_spawn_again.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/celery_module_db.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/collection_of_a_method.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/pool_in_main_guard.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/process_pool_global.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/os_fork.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB402/holder_made_at_import.py": "what the import of a module opens is there before the fork, what a function opens is not known to be",
-    "MDB602/client_of_a_class.py": "the client of a class that a function defines is made when the function runs, not at import",
+    "MDB402/": "what the import of a module opens is there before the fork, what a function opens is not known to be",
+    "MDB505/lambda_handler.py": "the platform calls a function of the module by its name",
     "MDB505/one_client_for_all_tests.py": "a test runner runs the functions of a module and the methods of its classes, not those inside a function",
+    "MDB602/client_of_a_class.py": "the client of a class that a function defines is made when the function runs, not at import",
 }
-"""Fixtures that mean something else when they are the body of a function, and why."""
+"""Fixtures, or folders of them, that mean something else when they are the body of a function, and why."""
+
+
+def only_as_module(name: str) -> str:
+    """Why a fixture cannot be wrapped in a function or a method; empty when it can."""
+    return MODULE_LEVEL.get(name, "") or MODULE_LEVEL.get(name.partition("/")[0] + "/", "")
+
 
 RENAMED_MODULES = ("pymongo", "motor", "bson", "gridfs", "threading", "concurrent", "multiprocessing", "asyncio")
 

@@ -4,6 +4,7 @@ import ast
 import builtins
 from typing import TYPE_CHECKING, NamedTuple
 
+from flake8_mongo_threads.concurrency.spawners import LAUNCHERS
 from flake8_mongo_threads.semantics.modules import EXTERNAL_ROOTS
 from flake8_mongo_threads.semantics.scopes import Scope
 from flake8_mongo_threads.semantics.spawns import JOBLIB, LAUNCHER_NAMES, Work, relayed_works, works_of
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from flake8_mongo_threads.semantics.module import Module
 
 MAX_EDGES = 256
+_LAUNCHING = JOBLIB | LAUNCHERS.keys()
 
 
 class Edge(NamedTuple):
@@ -137,7 +139,7 @@ class CallGraph:
             for value in callees:
                 if isinstance(value, (Class, External, Partial)):
                     result.constructions.append((call, scope, value))
-                    launches = launches or isinstance(value, Class) or (isinstance(value, External) and value.path in JOBLIB)
+                    launches = launches or isinstance(value, Class) or (isinstance(value, External) and value.path in _LAUNCHING)
             if any(isinstance(value, Method) for value in callees):
                 method = module.inference.method(module, call.func)
                 if method is not None:

@@ -30,6 +30,8 @@ _ALIAS = re.compile(
 """A name that stands for a client class, or for a callable that makes one: ``client_class = MongoClient``.
 
 Every part is bounded: one line of several megabytes takes no longer than as many short ones."""
+_IMPORTED_AS = re.compile(r"Client[ \t]{1,4}as[ \t]{1,4}(\w{1,60})")
+"""A client class under another name: ``from pymongo import MongoClient as MC``."""
 
 MAX_FILES = 40
 MAX_DEPTH = 8
@@ -87,8 +89,15 @@ class Outline:
             self.functions.append((match.group(3), frozenset(_WORD.findall(text, match.end(), end))))
         self.properties = frozenset(_PROPERTY.findall(text)) if "property" in text else frozenset()
         self.clients = "Client" in text and _CLIENT_CLASS.search(text) is not None
-        self.aliases = frozenset(_ALIAS.findall(text)) if "Client" in text else frozenset()
+        self.aliases = _aliases(text) if "Client" in text else frozenset()
         self.relevant = parsed.driver or parsed.like_driver
+
+
+def _aliases(text: str) -> frozenset[str]:
+    found = set(_ALIAS.findall(text))
+    for name in _IMPORTED_AS.findall(text)[:4]:
+        found.update(re.findall(rf"\b(\w{{1,60}})(?:[ \t]{{0,4}}:[^=\n]{{0,80}})?[ \t]{{0,4}}=[ \t]{{0,4}}{name}\b(?![\w(.])", text))
+    return frozenset(found)
 
 
 _outlines: dict[tuple[str, int], Outline] = {}

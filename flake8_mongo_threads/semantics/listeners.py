@@ -304,7 +304,10 @@ def _shared(module: "Module", scope: Scope, target: ast.AST) -> bool:
         return True
     if base.id in scope.bindings:
         return False
-    return base.id in module.index.module_scope.bindings and not any(isinstance(v, ModuleRef) for v in module.values(base))
+    values = module.values(base)
+    if base.id not in module.index.module_scope.bindings:
+        return bool(values) and all(isinstance(v, Class) for v in values)
+    return not any(isinstance(v, ModuleRef) for v in values)
 
 
 def _of_one_thread(module: "Module", holder: ast.expr) -> bool:
