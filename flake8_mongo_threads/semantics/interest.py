@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _DEF = re.compile(r"^([ \t]*)(?:async[ \t]+def|def|(class))[ \t]+(\w+)", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_PROPERTY = re.compile(r"^[ \t]*@[\w.]*property\b[^\n]*\n(?:[ \t]*@[^\n]*\n)*[ \t]*(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
+_PROPERTY = re.compile(r"^[ \t]*@[\w.]*property\b[^\n]*\n(?:[ \t]*(?:[@#][^\n]*)?\n)*[ \t]*(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
 _CLIENT_CLASS = re.compile(r"^[ \t]*class[ \t]+\w+\([^)]*(?:MongoClient|MotorClient)\b", re.MULTILINE)
 
 _ALIAS = re.compile(
