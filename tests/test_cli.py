@@ -134,7 +134,7 @@ def test_same_findings_as_flake8_whatever_noqa_says(tmp_path: Path) -> None:
 
 
 def test_same_findings_as_flake8_on_fixtures() -> None:
-    folders = [f"fixtures/{name}" for name in ("demo", "MDB102", "MDB202", "MDB701")]
+    folders = [f"fixtures/{name}" for name in ("demo", "projects", "MDB001", "MDB102", "MDB202", "MDB501", "MDB701")]
     output = assert_same(ROOT, "--isolated", "--select=MDB", *folders)
     assert len(output.splitlines()) > 20
 

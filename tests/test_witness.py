@@ -133,6 +133,8 @@ def test_what_is_named_stands_there(hops: list[Hop]) -> None:
     total = 0
     for hop in hops:
         for name in named(hop.step.text):
+            if name == "<lambda>":
+                continue  # it has no name that could be written anywhere
             total += 1
             word = "closing" if name == "close" and "contextlib.closing" in hop.step.text else word_of(name)
             if word in written_at(hop.step) or name in written_at(hop.step) or function_around(hop.step, name):
@@ -140,7 +142,7 @@ def test_what_is_named_stands_there(hops: list[Hop]) -> None:
             # through a variable, a container, a decorator or an import under another name: then it is written elsewhere
             assert word in program_around(hop.step.path), f"{name!r} is nowhere: {hop}"
             indirect.append(f"{name!r}: {hop}")
-    assert len(indirect) <= total * 0.04, f"{len(indirect)} of {total}:\n" + "\n".join(indirect[:40])
+    assert len(indirect) <= total * 0.03, f"{len(indirect)} of {total}:\n" + "\n".join(indirect[:40])
 
 
 def test_a_call_stands_in_the_function_that_makes_it(hops: list[Hop]) -> None:

@@ -375,6 +375,11 @@ def _spared(module: "Module", node: ast.AST) -> bool:
     return False
 
 
+def gives_away(module: "Module", stack: ast.expr) -> bool:
+    """Whether another owner takes over what a stack would close, somewhere in the file: ``stack.pop_all()``."""
+    return any(path_key(load.value) == path_key(stack) for load in module.index.attribute_loads.get("pop_all", ()))
+
+
 def stack_entry(module: "Module", call: ast.Call) -> tuple[ast.expr, list[Closed]] | None:
     """``stack.enter_context(client)`` and ``stack.callback(client.close)``: the stack, and what it will close."""
     func = call.func
@@ -385,9 +390,6 @@ def stack_entry(module: "Module", call: ast.Call) -> tuple[ast.expr, list[Closed
     values = known(module.values(func.value))
     if not values or not all(isinstance(v, External) and v.path in STACKS for v in values):
         return None
-    stack = path_key(func.value)
-    if any(path_key(load.value) == stack for load in module.index.attribute_loads.get("pop_all", ())):
-        return None  # another owner takes over what the stack would close
     given = call.args[0]
     if func.attr.startswith("enter"):
         return func.value, closed_by_item(module, given)

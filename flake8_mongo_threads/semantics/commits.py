@@ -478,7 +478,7 @@ def _keeps(module: "Module", call: ast.Call, function: Function, node: ast.AST, 
     if depth > 3:
         return True
     scope, home = function.scope, function.module
-    bound = scope.cls is not None and function.receiver is not None
+    bound = function.bound
     for arg in scope.params:
         if module.inference.argument_for(call, scope, arg, skip_first=bound) is not node:
             continue

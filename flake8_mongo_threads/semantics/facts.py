@@ -174,12 +174,15 @@ def _direct_builds(module: "Module", build: Build) -> list[ClientBuilt]:
             conditional(module, build.call) or any(conditional(module, edge.node) for edge in context.chain[1:])
         ):
             continue
-        if context.where == LOOP and (restarts(context.chain) or any(_makes_process(edge) for edge in context.chain)):
-            continue
-        if handed_over(build, context.edge, context.work):
+        if (context.where == LOOP and _begins_anew(context.chain)) or handed_over(build, context.edge, context.work):
             continue
         found.append(made(context, varies_along(build, context.chain, context, module)))
     return found
+
+
+def _begins_anew(chain: list[Edge]) -> bool:
+    """Whether what a loop calls is a program of its own each time: a function that only an error ends, or a process."""
+    return restarts(chain) or any(_makes_process(edge) for edge in chain)
 
 
 def _makes_process(edge: Edge) -> bool:
@@ -216,12 +219,7 @@ def _through_call(module: "Module", scope: Scope, edge: Edge) -> list[ClientBuil
         call = module.step(edge.node, f"calls '{edge.target.scope.name}'")
         steps = (call, *effect.steps)
         chain = [edge, *effect.chain]
-        if (
-            loop is not None
-            and not restarts(chain)
-            and not any(_makes_process(e) for e in chain)
-            and not guarded_local(module, edge.node, loop)
-        ):
+        if loop is not None and not _begins_anew(chain) and not guarded_local(module, edge.node, loop):
             context = Context(
                 LOOP, True, loop, f"the loop at line {getattr(loop, 'lineno', 1)}", (module.step(loop, "this loop repeats it"),), root=scope
             )

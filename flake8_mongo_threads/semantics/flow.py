@@ -554,10 +554,10 @@ class _Walker:
                 path = next((p for b, p in places if b == ("local", id(param), "")), None)
                 if path is None:
                     continue
-                if target.receiver is not None and target.scope.cls is not None and param is target.scope.params[0]:
+                if target.bound and param is target.scope.params[0]:
                     given: ast.expr | None = edge.node.func.value if isinstance(edge.node.func, ast.Attribute) else None
                 else:
-                    bound = target.receiver is not None and target.scope.cls is not None
+                    bound = target.bound
                     given = self.module.inference.argument_for(edge.node, target.scope, param, skip_first=bound)
                 if given is None:
                     continue
@@ -716,7 +716,7 @@ class _Walker:
         for operation, client in used:
             key: Key = client.key()  # type: ignore[assignment]
             status = state.get(key)
-            if target.receiver is not None and target.scope.cls is not None:
+            if target.bound:
                 for base in bases:
                     status = status or state.get(("via", base, key))
             if status is not None and status[0] == CLOSED and status[2] == "client":
@@ -730,7 +730,7 @@ class _Walker:
             return False
         if starts_session(target) or ends(target):
             return False
-        bound = target.receiver is not None and target.scope.cls is not None
+        bound = target.bound
         for operation, param in sessions_given_to(target):
             given = self.module.inference.argument_for(call, target.scope, param, skip_first=bound)
             for session in self.module.values(given) if given is not None else ():

@@ -22,9 +22,9 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 _PROPERTY = re.compile(r"^[ \t]*@[\w.]*property\b[^\n]*\n(?:[ \t]*(?:[@#][^\n]*)?\n)*[ \t]*(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
 _CLIENT_CLASS = re.compile(r"^[ \t]*class[ \t]+\w+\([^)]*(?:MongoClient|MotorClient)\b", re.MULTILINE)
 
+_ASSIGNED = r"\b(\w{1,60})(?:[ \t]{0,4}:[^=\n]{0,80})?[ \t]{0,4}=[ \t]{0,4}"
 _ALIAS = re.compile(
-    r"\b(\w{1,60})(?:[ \t]{0,4}:[^=\n]{0,80})?[ \t]{0,4}=[ \t]{0,4}"
-    r"(?:(?:functools\.)?partial\(\s{0,40}[\w.]{0,80}Client\b|lambda[^:\n]{0,40}:[ \t]{0,4}[\w.]{0,80}Client\b"
+    _ASSIGNED + r"(?:(?:functools\.)?partial\(\s{0,40}[\w.]{0,80}Client\b|lambda[^:\n]{0,40}:[ \t]{0,4}[\w.]{0,80}Client\b"
     r"|[\w.]{0,80}(?:MongoClient|MotorClient)\b(?![\w(]))"
 )
 """A name that stands for a client class, or for a callable that makes one: ``client_class = MongoClient``.
@@ -96,7 +96,7 @@ class Outline:
 def _aliases(text: str) -> frozenset[str]:
     found = set(_ALIAS.findall(text))
     for name in _IMPORTED_AS.findall(text)[:4]:
-        found.update(re.findall(rf"\b(\w{{1,60}})(?:[ \t]{{0,4}}:[^=\n]{{0,80}})?[ \t]{{0,4}}=[ \t]{{0,4}}{name}\b(?![\w(.])", text))
+        found.update(re.findall(rf"{_ASSIGNED}{name}\b(?![\w(.])", text))
     return frozenset(found)
 
 
@@ -173,9 +173,7 @@ def interesting(
     return found
 
 
-def _closure(
-    shape: Outline, path: str, roots: tuple[str, ...], uses: frozenset[str], depth: int, among: frozenset[str]
-) -> frozenset[str]:
+def _closure(shape: Outline, path: str, roots: tuple[str, ...], uses: frozenset[str], depth: int, among: frozenset[str]) -> frozenset[str]:
     names: set[str] = set()
     if shape.relevant:
         names |= uses | shape.aliases

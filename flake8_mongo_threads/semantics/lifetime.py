@@ -9,7 +9,7 @@ from flake8_mongo_threads.concurrency.names import slot
 from flake8_mongo_threads.driver import wrappers
 from flake8_mongo_threads.findings import Span, Step
 from flake8_mongo_threads.semantics.calls import Edge
-from flake8_mongo_threads.semantics.closers import closed_by_item, ends, stack_entry
+from flake8_mongo_threads.semantics.closers import Closed, closed_by_item, ends, gives_away, stack_entry
 from flake8_mongo_threads.semantics.contexts import LOOP, PER_REQUEST, THREADS, Context
 from flake8_mongo_threads.semantics.facts import PRODUCERS, HandOver, Operation, operations_in
 from flake8_mongo_threads.semantics.lifecycle import (
@@ -149,8 +149,9 @@ def _closed_by_blocks(module: "Module") -> list[SharedClientClosed]:
         context = _many(module, scope)
         if context is None or _closes_for_others(scope, context):
             continue
-        entry = stack_entry(module, node) if node is not expression and isinstance(node, ast.Call) else None
-        for closed in closed_by_item(module, expression) if node is expression else entry[1] if entry is not None else ():
+        for closed in (
+            _closed_by_stack(module, node) if isinstance(node, ast.Call) and node is not expression else closed_by_item(module, expression)
+        ):
             if closed.family != "client" or _made_by_item(module, expression):
                 continue
             if closed.module is module and closed.node not in (expression, node) and _reported_there(module, closed.node):
@@ -158,6 +159,12 @@ def _closed_by_blocks(module: "Module") -> list[SharedClientClosed]:
             if is_shared(module, closed.driver, scope, expression):
                 found.append(_closed(module, node, scope, closed.driver, context))
     return found
+
+
+def _closed_by_stack(module: "Module", call: ast.Call) -> list[Closed]:
+    """What an exit stack of the function closes in the end because of a call."""
+    entry = stack_entry(module, call)
+    return entry[1] if entry is not None and not gives_away(module, entry[0]) else []
 
 
 def _reported_there(module: "Module", node: ast.AST) -> bool:
@@ -560,6 +567,8 @@ def _stack_closer(module: "Module", work: Work, held: Driver) -> ClosedEarly | N
     if not isinstance(pool, ast.Call) or not isinstance(pool.func, ast.Attribute) or not pool.func.attr.startswith("enter"):
         return None
     stack = path_key(pool.func.value)
+    if gives_away(module, pool.func.value):
+        return None
     for call in module.index.calls:
         if module.index.scope_of_node[call].function is not scope or call.lineno < pool.lineno or call is pool:
             continue

@@ -104,8 +104,7 @@ def _only_looks(hand_over: HandOver) -> bool:
         elif hand_over.how == "self" and isinstance(node, ast.Attribute):
             loads.extend(load for load in index.attribute_loads.get(node.attr, ()) if path_key(load) == path_key(node))
         elif hand_over.how == "argument" and in_order and work.launcher.passing in (spawners.REST, spawners.TUPLE):
-            bound = scope.cls is not None and function.receiver is not None
-            position = next((p for p, given in enumerate(work.arguments) if given is node), len(scope.positional)) + bound
+            position = next((p for p, given in enumerate(work.arguments) if given is node), len(scope.positional)) + function.bound
             if position >= len(scope.positional) or any(isinstance(given, ast.Starred) for given in work.arguments):
                 return False
             name = scope.positional[position].arg
@@ -420,7 +419,7 @@ def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> a
             and isinstance(loop, (ast.For, ast.AsyncFor))
             and start <= (loop.lineno, loop.col_offset) < end
             and _mentions(loop.iter, names)
-            and not _only_starts(loop)
+            and not _only_starts(module, loop)
         ):
             return loop
     for node, where in index.withs:
@@ -431,18 +430,13 @@ def wait_after(module: "Module", work: Work, before: ast.AST | None = None) -> a
     return None
 
 
-def _only_starts(loop: ast.For | ast.AsyncFor) -> bool:
+def _only_starts(module: "Module", loop: ast.For | ast.AsyncFor) -> bool:
     """Whether a loop over threads does nothing with them but to start them."""
     if not isinstance(loop.target, ast.Name):
         return False
-    uses = [n for statement in loop.body for n in walk(statement) if isinstance(n, ast.Name) and n.id == loop.target.id]
-    started = [
-        n
-        for statement in loop.body
-        for n in walk(statement)
-        if isinstance(n, ast.Attribute) and n.attr == "start" and isinstance(n.value, ast.Name) and n.value.id == loop.target.id
-    ]
-    return bool(started) and len(started) == len(uses)
+    uses = [n for n in module.index.name_loads.get(loop.target.id, ()) if any(module.index.within(n, s) for s in loop.body)]
+    holders = [module.index.parents.get(n) for n in uses]
+    return bool(holders) and all(isinstance(up, ast.Attribute) and up.attr == "start" for up in holders)
 
 
 def _at_once(call: ast.Call) -> bool:

@@ -333,7 +333,7 @@ def relayed_works(module: "Module", call: ast.Call, scope: Scope, function: Func
     found: list[Work] = []
     for inner, joined in relays(function.module, function.scope):
         parameter = next(p for p in function.scope.params if p.arg == inner.target.id)  # type: ignore[attr-defined]
-        bound = function.receiver is not None and function.scope.cls is not None
+        bound = function.bound
         target = module.inference.argument_for(call, function.scope, parameter, skip_first=bound)
         if target is None or isinstance(target, ast.Starred):
             continue
@@ -374,16 +374,16 @@ def relays(home: "Module", scope: Scope) -> list[tuple[Work, bool]]:
 
     A single run that is waited for is as good as a call.
     """
-    params = {p.arg for p in scope.params}
-    if scope.kind != "function" or scope.yields or scope.is_async or not params or scope.decorators:
-        return []
-    if not any(last_name(c.func) in LAUNCHER_NAMES for c in home.index.calls_in.get(scope, ())):
-        return []
 
     def compute() -> list[tuple[Work, bool]]:
         from flake8_mongo_threads.semantics.sharing import wait_after, waits_for_each
 
         found: list[tuple[Work, bool]] = []
+        params = {p.arg for p in scope.params}
+        if scope.kind != "function" or scope.yields or scope.is_async or not params or scope.decorators:
+            return found
+        if not any(last_name(c.func) in LAUNCHER_NAMES for c in home.index.calls_in.get(scope, ())):
+            return found
         for work in home.calls.launched_in(scope):
             named = work.target.id if isinstance(work.target, ast.Name) else ""
             if named not in params or len(scope.bindings[named]) != 1 or work.where not in _HANDED_ON or work.path.startswith(COPYING):
@@ -587,7 +587,7 @@ def delivered(inference: "Inference", home: "Module", call: ast.Call, reference:
 def receiving(function: Function, call: ast.Call, reference: ast.AST) -> str:
     """The parameter of a function of the program that a call fills with an expression."""
     scope = function.scope
-    positional = scope.positional[1:] if scope.cls is not None and function.receiver is not None else scope.positional
+    positional = scope.positional[1:] if function.bound else scope.positional
     for position, arg in enumerate(positional):
         if argument(call, position, arg.arg) is reference:
             return arg.arg

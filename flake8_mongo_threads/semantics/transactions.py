@@ -411,7 +411,7 @@ def callbacks(module: "Module") -> list[Callback]:
 def session_parameter(function: Function) -> str:
     """The parameter that gets the session of ``with_transaction``."""
     positional = function.scope.positional
-    if function.scope.cls is not None and function.receiver is not None:
+    if function.bound:
         positional = positional[1:]
     return positional[0].arg if positional else ""
 
@@ -628,10 +628,10 @@ def _names(piece: Piece, call: ast.Call | None, function: Function) -> frozenset
     scope = function.scope
     if piece.scope.encloses(scope):
         found.update(n for n in piece.names if n.partition(".")[0] not in scope.bindings)
-    if function.receiver is not None and scope.cls is not None and piece.scope.cls is not None:
+    if function.bound and piece.scope.cls is not None:
         found.update(n for n in piece.names if n.startswith("self."))
     if call is not None and not has_star(call):
-        bound = scope.cls is not None and function.receiver is not None
+        bound = function.bound
         for arg in scope.params:
             given = piece.module.inference.argument_for(call, scope, arg, skip_first=bound)
             if given is not None and piece.is_session(given):
@@ -655,7 +655,7 @@ def _absent(piece: Piece, call: ast.Call, function: Function) -> "dict[str, tupl
         a.arg: d for a, d in zip(positional[len(positional) - len(arguments.defaults) :], arguments.defaults, strict=True)
     }
     defaults.update({a.arg: d for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None})
-    bound = function.scope.cls is not None and function.receiver is not None
+    bound = function.bound
     found: dict[str, tuple[Module, ast.AST]] = {}
     for name, default in defaults.items():
         if not (isinstance(default, ast.Constant) and default.value is None):

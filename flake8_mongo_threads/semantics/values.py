@@ -100,14 +100,11 @@ class Driver(Value):
         """Whether it is known from an annotation alone, and not by what makes it."""
         if self.site is None:
             return False
-        node = self.site.node
-        for up in self.site.module.index.ancestors(node):
-            if isinstance(up, (ast.arg, ast.AnnAssign)):
-                return isinstance(up, ast.arg) or node is up.annotation
-            if isinstance(up, ast.stmt):
-                return False
-            node = up
-        return False
+        node, parents = self.site.node, self.site.module.index.parents
+        up = parents.get(node)
+        while up is not None and not isinstance(up, (ast.arg, ast.stmt)):
+            node, up = up, parents.get(up)
+        return isinstance(up, ast.arg) or (isinstance(up, ast.AnnAssign) and node is up.annotation)
 
     @property
     def lineage(self) -> object:
@@ -153,6 +150,11 @@ class Function(Value):
 
     def __repr__(self) -> str:
         return f"<function {self.scope.qualname}>"
+
+    @property
+    def bound(self) -> bool:
+        """Whether it is a method with its object, which fills the first parameter."""
+        return self.receiver is not None and self.scope.cls is not None
 
     def key(self) -> object:
         return ("function", id(self.scope))

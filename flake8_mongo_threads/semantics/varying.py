@@ -278,7 +278,7 @@ def handed_over(build: Build, edge: Edge | None, work: Work | None) -> bool:
 def _mapped(module: "Module", edge: Edge, name: str) -> bool:
     """Whether ``map`` gives a parameter another value for every element."""
     positional = [p.arg for p in edge.target.scope.positional]
-    if edge.target.receiver is not None and edge.target.scope.cls is not None:
+    if edge.target.bound:
         positional = positional[1:]
     position = positional.index(name) if name in positional else None
     for value in module.values(edge.node.args[0]) if isinstance(edge.node, ast.Call) and edge.node.args else ():
@@ -302,7 +302,7 @@ def _module_of(home: "Module", module: "Module", scope: Scope) -> "Module":
 def _passed(module: "Module", call: ast.Call, target: Function, names: frozenset[str]) -> list[ast.expr] | None:
     """The arguments that a call gives to some parameters of what it calls; None when stars hide one."""
     found: list[ast.expr] = []
-    bound = target.scope.cls is not None and target.receiver is not None
+    bound = target.bound
     for arg in target.scope.params:
         if arg.arg not in names:
             continue
@@ -521,7 +521,7 @@ def _given(work: Work, function: Function, name: str) -> list[tuple[ast.expr, as
     default = scope.default(name)
     absent = None if default is None else [(default, work.loop)]
     positional = [p.arg for p in scope.positional]
-    if function.receiver is not None and scope.cls is not None:
+    if function.bound:
         positional = positional[1:]
     position = positional.index(name) if name in positional else None
     if launcher.passing == spawners.COROUTINE:

@@ -60,7 +60,7 @@ def _handed_pieces(module: "Module") -> list[Piece]:
             runner, call = edge.target, edge.node
             if edge.how != "call" or runner.module is module or not isinstance(call, ast.Call):
                 continue
-            bound = runner.receiver is not None and runner.scope.cls is not None
+            bound = runner.bound
             for parameter in runner.scope.params:
                 given = module.inference.argument_for(call, runner.scope, parameter, skip_first=bound)
                 if not isinstance(given, (ast.Name, ast.Attribute, ast.Lambda, ast.Call)):
@@ -69,14 +69,9 @@ def _handed_pieces(module: "Module") -> list[Piece]:
                     for run in value.target if isinstance(value, Partial) and not value.call.args else (value,):
                         if isinstance(run, Function) and run.module is module:
                             found.extend(
-                                _piece(module, run.scope, call, o) for o in _openings(runner, run.scope, parameter.arg, _self(run))
+                                _piece(module, run.scope, call, o) for o in _openings(runner, run.scope, parameter.arg, int(run.bound))
                             )
     return found
-
-
-def _self(function: Function) -> int:
-    """How many parameters of a function its object fills."""
-    return int(function.receiver is not None and function.scope.cls is not None)
 
 
 def _piece(module: "Module", scope: Scope, node: ast.AST, opening: Opening) -> Piece:

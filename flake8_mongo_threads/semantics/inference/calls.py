@@ -230,7 +230,7 @@ def _specialise(inference: "Inference", value: Function, call: ast.Call, module:
         return None
     for arg in scope.params:
         if arg.arg == scope.returns[0].id:
-            expression = inference.argument_for(call, scope, arg, skip_first=scope.cls is not None and value.receiver is not None)
+            expression = inference.argument_for(call, scope, arg, skip_first=value.bound)
             return inference.values(module, expression) if expression is not None else None
     return None
 
